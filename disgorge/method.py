@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from disgorge.errors import BadModel, UnknownMethod
 from lineage.records import Json, Member, Role, Shard, digest_of, in_member_order, shard_digest
@@ -40,6 +41,27 @@ def no_progress(done: int, total: int) -> None:
     """Take progress and show nothing."""
 
 
+class Checkpoints(Protocol):
+    """Where a training that may be killed keeps its state, and finds the last one kept by a run that was."""
+
+    @property
+    def last(self) -> "Tensors | None":
+        """The state to go on from, None to begin from nothing."""
+
+    def keep(self, state: "Callable[[], Tensors]") -> None:
+        """Keep what ``state`` returns, which is called only where enough time has passed since the last one."""
+
+
+class NoCheckpoints:
+    """Checkpoints of a training that begins from nothing and keeps none."""
+
+    last: "Tensors | None" = None
+
+    def keep(self, state: "Callable[[], Tensors]") -> None:
+        """Keep nothing."""
+
+
+NO_CHECKPOINTS: Checkpoints = NoCheckpoints()
 UNRECORDED = "0" * 64
 """The digest of an item that a model is asked about."""
 
@@ -209,6 +231,30 @@ class Method(Protocol):
 
     def toy(self, seed: int) -> Toy:
         """Return a small instance with at least three removable shards and a core, for the removal laws."""
+
+
+class Resumable(Protocol):
+    """A method whose ``train`` takes one argument more than :class:`Method` asks for, by this name."""
+
+    def train(
+        self,
+        kind: str,
+        parameters: Mapping[str, Json],
+        items: tuple[Items, ...],
+        parts: tuple["Tensors", ...],
+        *,
+        progress: Progress = no_progress,
+        checkpoints: Checkpoints = NO_CHECKPOINTS,
+    ) -> "Tensors":
+        """Return the very tensors that training in one go would, from whatever checkpoint of the same call it went on.
+
+        A state is a function of the arguments' values too: it holds all that decides the rest, as tensors.
+        """
+
+
+def as_resumable(method: Method) -> Resumable | None:
+    """Return a method as one that goes on from checkpoints, None if its ``train`` takes none."""
+    return cast(Resumable, method) if "checkpoints" in signature(method.train).parameters else None
 
 
 @cache

@@ -105,9 +105,9 @@ ROOMS = {
         lineage/plural lineage/records lineage/storage lineage/workspace policies/request policies/taxonomy
     """,
     "disgorge/locations": """
-        disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog
-        lineage/dvc lineage/errors lineage/ledger lineage/private_files lineage/records lineage/shards lineage/storage
-        lineage/workspace
+        disgorge/attestation disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox
+        lineage/activity lineage/catalog lineage/dvc lineage/errors lineage/ledger lineage/private_files lineage/records
+        lineage/shards lineage/storage lineage/workspace
     """,
     "disgorge/methods": "",
     "disgorge/methods/compartmental_diffusion": """
@@ -196,8 +196,8 @@ ROOMS = {
         lineage/storage lineage/workspace
     """,
     "disgorge/training/runners": """
-        disgorge/errors disgorge/method disgorge/training disgorge/training/code disgorge/training/sandbox
-        lineage/errors lineage/plural lineage/records lineage/workspace
+        disgorge/attestation disgorge/errors disgorge/method disgorge/training disgorge/training/code
+        disgorge/training/sandbox lineage/errors lineage/plural lineage/records lineage/storage lineage/workspace
     """,
     "disgorge/training/sandbox": """
         disgorge/errors disgorge/method lineage/errors lineage/records lineage/shards lineage/storage lineage/workspace

@@ -177,7 +177,7 @@ def resume(
 
 def _carry_out(workspace: Workspace, case: Case, references: int | None, count: int, progress: Progress) -> Execution:
 
-    with Workers(workspace, count=count) as processes:
+    with Workers(workspace, count=count, say=progress.say) as processes:
         plan = plan_of(workspace, case)
         steps = _Steps(progress, plan, done=len(case.steps.get(plan.digest, {})))
         executed = carry_out(

@@ -316,7 +316,7 @@ def train(
     by default as the variable DISGORGE_WORKERS has it.
     """
     spec, progress = read_model_file(Path(model)), progress or Progress()
-    with Workers(workspace, count=workers or worker_count()) as processes:
+    with Workers(workspace, count=workers or worker_count(), say=progress.say) as processes:
         total = sum(max(blueprint.steps, 1) for blueprint in lay_out(workspace, spec))
         if changed := change_of_code(workspace, spec):
             progress.say(changed)

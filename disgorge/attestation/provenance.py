@@ -3,7 +3,8 @@
 Sources: in-toto Attestation Framework, Statement v1; SLSA, Provenance v1. The subject is the component by name and
 SHA-256. The recipe (and the digest of local code) are the external parameters; shards, components and distributions are
 the resolved dependencies. SLSA has no field for what confined a run, so that stands in a byproduct called ``run``, and
-the environment in another. docs/attestations.md explains each field.
+the environment in another. What a run had reached before it ended, a checkpoint, is attested alike, under another build
+type, so that it is never taken for a component. docs/attestations.md explains each field.
 
 >>> recipe = {"method": "mean", "uses": [{"of": "shard", "digest": "ab" * 32, "role": "train"}]}
 >>> made = Attestation(
@@ -30,6 +31,7 @@ from policies.taxonomy import Confinement
 
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:x-disgorge:train:v1"
+UNFINISHED_TYPE = "urn:x-disgorge:train-unfinished:v1"
 BUILDER = "urn:x-disgorge:builder:v1"
 DISTRIBUTIONS = "distributions"
 """Where an environment names the installed distributions that training used: version and digest of RECORD, by name."""
@@ -44,8 +46,8 @@ class Attestation:
     ``recipe`` names its inputs in ``uses`` and, where there is local code, the digest of its tree in ``code``.
     ``environment`` is what it ran on, with the distributions used as ``{name: {"version", "record"}}``. ``gaps`` are
     what the level lacked here, in words. ``run`` counts the completed runs of this recipe in this environment, from 1.
-    ``resumed`` is whether it went on from a checkpoint. ``builder`` is the version of this program; times are RFC 3339,
-    UTC.
+    ``checkpoint`` is the digest of the one that it went on from, "" if from none. Where it is ``unfinished``, a
+    checkpoint is what it made so far. ``builder`` is the version of this program; times are RFC 3339, UTC.
     """
 
     component: str
@@ -59,7 +61,13 @@ class Attestation:
     ended: str
     builder: str
     gaps: tuple[str, ...] = ()
-    resumed: bool = False
+    checkpoint: str = ""
+    unfinished: bool = False
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it went on from a checkpoint."""
+        return bool(self.checkpoint)
 
     @property
     def recipe_digest(self) -> str:
@@ -81,9 +89,9 @@ class Attestation:
         code = {"code": self.recipe["code"]} if "code" in self.recipe else {}
         predicate = {
             "buildDefinition": {
-                "buildType": BUILD_TYPE,
+                "buildType": UNFINISHED_TYPE if self.unfinished else BUILD_TYPE,
                 "externalParameters": {"recipe": self.recipe} | code,
-                "resolvedDependencies": [*self._uses(), *self._distributions()],
+                "resolvedDependencies": [*self._uses(), *self._checkpoint(), *self._distributions()],
             },
             "runDetails": {
                 "builder": {"id": BUILDER, "version": {"disgorge": self.builder}},
@@ -108,6 +116,14 @@ class Attestation:
                 "uri": f"urn:x-disgorge:{use['of']}:{use['digest']}",
                 "digest": {"sha256": use["digest"]},
                 "annotations": {"kind": use["of"], "role": use["role"]},
+            }
+
+    def _checkpoint(self) -> Iterator[Json]:
+        if self.checkpoint:
+            yield {
+                "uri": f"urn:x-disgorge:checkpoint:{self.checkpoint}",
+                "digest": {"sha256": self.checkpoint},
+                "annotations": {"kind": "checkpoint"},
             }
 
     def _distributions(self) -> Iterator[Json]:
@@ -135,15 +151,18 @@ class Attestation:
         return {"name": "run", "uri": f"urn:x-disgorge:workspace:{self.workspace}", "annotations": annotations}
 
 
-def attestation_of(statement: dict[str, Json]) -> Attestation:
-    """Return the attestation that a statement is; ``ValueError`` if it is none, or says anything besides."""
+def attestation_of(statement: dict[str, Json], *, unfinished: bool = False) -> Attestation:
+    """Return the attestation that a statement is; ``ValueError`` if it is none, or says anything besides.
+
+    It is one of a component or, only if ``unfinished``, one of a checkpoint.
+    """
     try:
         read = _read(statement)
         named = [each["digest"]["sha256"] for each in (*statement["subject"], *_dependencies(statement))]
         same = read.statement() == statement and all(map(_DIGEST.fullmatch, (read.workspace, *named)))
     except Exception as error:  # KeyError, TypeError, pydantic's: arbitrary JSON
         raise ValueError(f"not an attestation of a component ({type(error).__name__})") from error
-    if not same:
+    if not same or read.unfinished is not unfinished:
         raise ValueError("not written as an attestation of a component is")
     return read
 
@@ -157,6 +176,9 @@ def _read(statement: Any) -> Attestation:
     (subject,) = statement["subject"]
     definition, details = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
     environment, run = (each["annotations"] for each in details["byproducts"])
+    checkpoints = [
+        each["digest"]["sha256"] for each in _dependencies(statement) if each["annotations"]["kind"] == "checkpoint"
+    ]
     distributions = {
         each["name"]: {"version": each["annotations"]["version"], "record": each["digest"]["sha256"]}
         for each in _dependencies(statement)
@@ -174,6 +196,7 @@ def _read(statement: Any) -> Attestation:
         "ended": details["metadata"]["finishedOn"],
         "builder": details["builder"]["version"]["disgorge"],
         "gaps": run["gaps"],
-        "resumed": run["resumed"],
+        "checkpoint": "".join(checkpoints),
+        "unfinished": definition["buildType"] == UNFINISHED_TYPE,
     }
     return restore_json(Attestation, json.dumps(values))  # which checks the type of each

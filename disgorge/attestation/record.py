@@ -34,7 +34,7 @@ class Confined(Protocol):
 
 
 class Run(Protocol):
-    """A run that is done: what confined it, when it started and ended."""
+    """A run that is done: what confined it, when it started and ended, which checkpoint it went on from."""
 
     @property
     def confinement(self) -> Confined:
@@ -48,42 +48,51 @@ class Run(Protocol):
     def ended(self) -> dt.datetime:
         """When it ended, with a time zone."""
 
+    @property
+    def checkpoint(self) -> str:
+        """The digest of the checkpoint that it went on from, "" if from none."""
 
-def attest_done(workspace: Workspace, component: Component, done: Run, *, resumed: bool = False) -> list[FactBody]:
+
+def attest_done(workspace: Workspace, component: Component, done: Run) -> list[FactBody]:
     """Sign and keep the attestation of the run that made a component, and return the facts to record with it.
 
-    ``component`` has the recipe and the environment of this very run; ``resumed`` is whether it went on from a
-    checkpoint. Nothing is recorded here. :class:`DisgorgeError` for what no reader would take for an attestation.
+    ``component`` has the recipe and the environment of this very run. Nothing is recorded here. :class:`DisgorgeError`
+    for what no reader would take for an attestation.
     """
-    environment, recipe = digest_of(component.environment), component.recipe_digest
-    runs = sum((fact.recipe, fact.environment) == (recipe, environment) for fact in attested_facts(workspace))
-    made = Attestation(
-        component=component.digest,
-        name=component.name,
-        recipe=component.recipe,
-        environment=component.environment,
-        level=done.confinement.level,
-        workspace=workspace_id(workspace),
-        run=runs + 1,
-        started=stamp(done.started),
-        ended=stamp(done.ended),
-        builder=disgorge.__version__,
-        gaps=tuple(done.confinement.gaps),
-        resumed=resumed,
-    )
-    try:
-        statement = made.statement()
-        attestation_of(statement)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DisgorgeError(
-            f"{component.name}: the run that made it cannot be attested, its recipe or environment has not the form of "
-            f"one ({error}); nothing was recorded, train it with `disgorge train`"
-        ) from error
-    key = key_of(workspace)
-    kept = workspace.objects.put(sign(statement, key=key))
-    fact = AttestedFact(component.digest, recipe, environment, kept, made.level, made.run)
+    made, key = attestation_for(workspace, component, done), key_of(workspace)
+    kept = workspace.objects.put(sign(made.statement(), key=key))
+    fact = AttestedFact(component.digest, made.recipe_digest, made.environment_digest, kept, made.level, made.run)
     named = key_named(workspace, public_pem(key))
     return [fact] if named is None else [named, fact]
+
+
+def attestation_for(workspace: Workspace, made: Component, run: Run, *, unfinished: bool = False) -> Attestation:
+    """Return what is attested of a run that made a component or, ``unfinished``, a checkpoint of it."""
+    environment, recipe = digest_of(made.environment), made.recipe_digest
+    runs = sum((fact.recipe, fact.environment) == (recipe, environment) for fact in attested_facts(workspace))
+    attestation = Attestation(
+        component=made.digest,
+        name=made.name,
+        recipe=made.recipe,
+        environment=made.environment,
+        level=run.confinement.level,
+        workspace=workspace_id(workspace),
+        run=runs + 1,
+        started=stamp(run.started),
+        ended=stamp(run.ended),
+        builder=disgorge.__version__,
+        gaps=tuple(run.confinement.gaps),
+        checkpoint=run.checkpoint,
+        unfinished=unfinished,
+    )
+    try:
+        attestation_of(attestation.statement(), unfinished=unfinished)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DisgorgeError(
+            f"{made.name}: the run that made it cannot be attested, its recipe or environment has not the form of "
+            f"one ({error}); nothing was recorded, train it with `disgorge train`"
+        ) from error
+    return attestation
 
 
 def attested_facts(workspace: Workspace) -> tuple[AttestedFact, ...]:

@@ -11,6 +11,9 @@ A component stands only if each of these holds for it and for every component it
 6. The run was confined as closely as is accepted. What was not confined at all needs equal bits: a later run, not from
    a checkpoint, that reached the same bytes.
 
+A run that went on from a checkpoint counts as the first one all the same: a checkpoint is used only if it is attested,
+made by the same recipe in the same environment, and confined as closely (:mod:`disgorge.attestation.checkpoints`).
+
 What has no attestation, because it was recorded by hand or made outside, is shown by the operator's record, and never
 stands. What is not checked: whether the signer is honest, and what the level lets through (docs/attestations.md).
 """
@@ -235,8 +238,11 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def open_attestation(data: bytes, keys: Mapping[str, bytes]) -> Attestation:
-    """Return the attestation in an envelope that one of these keys signed; :class:`Refusal` says why it is none."""
+def open_attestation(data: bytes, keys: Mapping[str, bytes], *, unfinished: bool = False) -> Attestation:
+    """Return the attestation in an envelope that one of these keys signed; :class:`Refusal` says why it is none.
+
+    It is that of a component or, ``unfinished``, of a checkpoint.
+    """
     try:
         (signature,) = json.loads(data)["signatures"]
         key = str(signature["keyid"])
@@ -245,11 +251,13 @@ def open_attestation(data: bytes, keys: Mapping[str, bytes]) -> Attestation:
     if key not in keys:
         raise ForeignKey(key)
     try:
-        return attestation_of(open_envelope(data, public=keys[key], name="the attestation").statement)
+        opened = open_envelope(data, public=keys[key], name="the attestation")
+        return attestation_of(opened.statement, unfinished=unfinished)
     except BundleBroken:
         raise Refusal("its attestation was edited: its signature does not hold") from None
     except ValueError:
-        raise Refusal("its attestation does not say what an attestation of a component says") from None
+        what = "checkpoint" if unfinished else "component"
+        raise Refusal(f"its attestation does not say what an attestation of a {what} says") from None
 
 
 def standing(

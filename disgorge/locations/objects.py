@@ -1,4 +1,4 @@
-"""Manifests, contents and objects of the workspace, by their names and by what they hold.
+"""Manifests, contents, objects and checkpoints of the workspace, by their names and by what they hold.
 
 Objects that no fact names are of a training that was killed before it was recorded. They are deleted once they are old
 enough; until then their content is unknown, which is missing coverage.
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from disgorge.attestation.checkpoints import checkpoints_naming
 from disgorge.locations.fingerprints import holds_any
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from disgorge.training.sandbox.inputs import stages_of
@@ -27,8 +28,8 @@ class Objects(Location):
     name = "objects"
 
     def search(self, target: Target, spare: Spare) -> Traces:
-        """Look at every object, manifest and content, and at the inputs that a killed job left."""
-        traces, gone = list[str](), [*self._shard_files(target), *self._inputs(target)]
+        """Look at every object, manifest and content, and at the inputs and checkpoints that a killed job left."""
+        traces, gone = list[str](), [*self._shard_files(target), *self._left_by_jobs(target)]
         traces += [f"{self._relative(path)} is there" for path in gone if path.is_file()]
         holding = (path for path in self._tables() if path not in gone and holds(path, target.items))
         traces += [f"{self._relative(path)} holds withdrawn items" for path in holding]
@@ -41,7 +42,7 @@ class Objects(Location):
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files of the target, tables that hold its items and are of no live shard, and what is left aside."""
-        files = [*self._named(target), *self._inputs(target)]
+        files = [*self._named(target), *self._left_by_jobs(target)]
         tables = (path for path in self._tables() if path.stem not in spare.shards and path not in files)
         files += [path for path in tables if holds(path, target.items)]
         oldest = time.time() - SETTLED_SECONDS
@@ -85,10 +86,11 @@ class Objects(Location):
         folders = (self.workspace.home / "manifests", self.workspace.root / "shards")
         return sorted(path for folder in folders for path in folder.glob("*.parquet"))
 
-    def _inputs(self, target: Target) -> list[Path]:
-        """Return the copies of the target that a killed job was given: they are named by digest."""
+    def _left_by_jobs(self, target: Target) -> list[Path]:
+        """Return the copies of the target that a killed job was given, named by digest, and what it learned of it."""
         names = {*target.shards, *target.weights}
-        return [path for stage in stages_of(self.workspace) for path in stage.rglob("*") if path.stem in names]
+        copies = [path for stage in stages_of(self.workspace) for path in stage.rglob("*") if path.stem in names]
+        return copies + checkpoints_naming(self.workspace, names)
 
     def _digests_named(self) -> dict[str, frozenset[str] | None]:
         """Return every object with the digests that it names; None for one that is not JSON, as weights are not."""

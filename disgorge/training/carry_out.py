@@ -7,7 +7,16 @@ First training, retraining, probes' references and never-trained re-execution al
 from collections.abc import Mapping, Sequence
 
 from disgorge.errors import ExecutionFailed
-from disgorge.method import Items, Method, Progress, method_named, no_progress
+from disgorge.method import (
+    NO_CHECKPOINTS,
+    Checkpoints,
+    Items,
+    Method,
+    Progress,
+    as_resumable,
+    method_named,
+    no_progress,
+)
 from disgorge.training.answer import answer, lay_out
 from disgorge.training.inputs import Inputs
 from disgorge.training.items import threads
@@ -22,10 +31,12 @@ def carry_out(
     method: Method | None = None,
     given: Sequence[Items] = (),
     progress: Progress = no_progress,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> bytes:
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
 
-    ``method`` is the one that the recipe names, where it is loaded already. Raises what reading raises and
+    ``method`` is the one that the recipe names, where it is loaded already; one that can go on from a checkpoint is
+    given ``checkpoints``. Raises what reading raises and
     :class:`ExecutionFailed` where another version of the method is installed. Questions, about the items ``given``
     (:mod:`disgorge.training.answer`), are carried out alike: the result is the answer.
     """
@@ -41,5 +52,9 @@ def carry_out(
     items = tuple(inputs.items(use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
     parts = tuple(inputs.tensors(use["digest"]) for use in recipe["uses"] if use["of"] == "component")
     with threads(recipe["threads"]):
-        tensors = method.train(recipe["kind"], recipe["parameters"], items, parts, progress=progress)
+        asked, resumable = (recipe["kind"], recipe["parameters"], items, parts), as_resumable(method)
+        if resumable is None:
+            tensors = method.train(*asked, progress=progress)
+        else:
+            tensors = resumable.train(*asked, progress=progress, checkpoints=checkpoints)
     return save_tensors(tensors)

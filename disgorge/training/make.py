@@ -8,6 +8,7 @@ says. What a removal leaves alone is taken from the composition by name and dige
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from disgorge.attestation.checkpoints import delete_checkpoint
 from disgorge.attestation.record import attest_done
 from disgorge.errors import ExecutionFailed
 from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
@@ -145,10 +146,11 @@ def _make(
                 keep(blueprint, untouched[name])
             elif (made := finished(name, recipe)) is not None:
                 keep(blueprint, replace(made, name=name))
+                delete_checkpoint(workspace, recipe)  # of a run that was killed when its part was recorded
             elif only is not None and name not in only:
                 raise ExecutionFailed(f"{name} is missing and no step of the plan makes it; plan the request again")
             else:
-                jobs[name] = (blueprint, Job(name, recipe, blueprint.steps))
+                jobs[name] = (blueprint, Job(name, recipe, blueprint.steps, resumes=True))
         for done in runner.run([job for _, job in jobs.values()]):
             blueprint, job = jobs[done.job.name]
             cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
@@ -157,6 +159,7 @@ def _make(
                 done.environment,
             )  # fmt: skip
             keep(blueprint, component, *attest_done(workspace, component, done))
+            delete_checkpoint(workspace, job.recipe)
             trained.append(job.name)
     members = in_member_order(
         Member(component_name(title, b.name), digests["component", b.name], b.weight) for b in blueprints

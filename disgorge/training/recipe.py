@@ -40,6 +40,8 @@ class Job:
     """The entry point of what carries it out, where that is no registered method."""
     given: tuple[Items, ...] = ()
     """Items that a question is about: they go with the order, and are no input of a part."""
+    resumes: bool = False
+    """Whether it keeps checkpoints and goes on from one. A run that shows equal bits does neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Done:
     confinement: Reached = UNCONFINED
     environment: dict[str, Json] = field(default_factory=dict)
     answer: bytes = b""
+    checkpoint: str = ""
+    """The digest of the checkpoint that it went on from, "" if it began from nothing."""
 
     @property
     def seconds(self) -> float:

@@ -29,7 +29,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from disgorge.errors import BadModel
-from disgorge.method import Blueprint, Input, Items, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
+from disgorge.method import (
+    NO_CHECKPOINTS,
+    Blueprint,
+    Checkpoints,
+    Input,
+    Items,
+    Model,
+    ModelSpec,
+    Offer,
+    Part,
+    Progress,
+    Toy,
+    no_progress,
+)
 from disgorge.methods.compartmental_diffusion.settings import DETERMINING, Settings
 from disgorge.methods.shared.parts import existing_shards
 from disgorge.methods.shared.settings import read_settings, recorded, restored
@@ -110,6 +123,7 @@ class CompartmentalDiffusion:
         parts: tuple["Tensors", ...],
         *,
         progress: Progress = no_progress,
+        checkpoints: Checkpoints = NO_CHECKPOINTS,
     ) -> "Tensors":
         """Return the tensors of one component. ``items`` start with the shard it is for; the core's follow."""
         from disgorge.methods.compartmental_diffusion import train
@@ -119,14 +133,14 @@ class CompartmentalDiffusion:
         if any(not len(shard) for shard in items) or not items:
             raise BadModel(f"a {kind} needs at least one image in every shard it is trained on")
         if kind == "backbone":
-            return train.train_backbone(settings, together(items), progress)
+            return train.train_backbone(settings, together(items), progress, checkpoints)
         if kind == "router":
             return train.train_router(settings, together(items))
         if kind == "posterior":
             return train.train_posterior(settings, items[0], parts[0])
         if kind == "compartment":
             core = together(items[1:]) if len(items) > 1 else None
-            return train.train_compartment(settings, items[0], core, parts[0], progress)
+            return train.train_compartment(settings, items[0], core, parts[0], progress, checkpoints)
         raise BadModel(f"compartmental_diffusion makes no {kind!r}; it makes {', '.join(map(repr, DETERMINING))}")
 
     def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> Model:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from disgorge.method import Items, Progress, seed_of
+from disgorge.method import Checkpoints, Items, Progress, seed_of
 from disgorge.methods.compartmental_diffusion import density, network
 from disgorge.methods.compartmental_diffusion.images import to_network
 from disgorge.methods.compartmental_diffusion.settings import Settings
@@ -25,7 +25,7 @@ WARM_UP = 0.05
 """Part of the steps in which the learning rate rises, before it falls linearly to zero."""
 
 
-def train_backbone(settings: Settings, core: Items, progress: Progress) -> "Tensors":
+def train_backbone(settings: Settings, core: Items, progress: Progress, checkpoints: Checkpoints) -> "Tensors":
     """Return the UNet trained on the core, and ``axes``: how many axes an image of this model has."""
     images = to_network(core, settings.peak)  # (items, channels, height, width)
     with network.reproducible(seed_of(settings.seed, "backbone", core.shard)) as generator:
@@ -39,6 +39,7 @@ def train_backbone(settings: Settings, core: Items, progress: Progress) -> "Tens
             settings.backbone_rate,
             generator,
             progress,
+            checkpoints,
         )
         axes = torch.tensor([core.arrays["image"].ndim - 1], dtype=torch.int64)
         size = torch.tensor(images.shape[1:], dtype=torch.int64)  # channels, height, width
@@ -46,7 +47,12 @@ def train_backbone(settings: Settings, core: Items, progress: Progress) -> "Tens
 
 
 def train_compartment(
-    settings: Settings, shard: Items, core: Items | None, backbone: "Tensors", progress: Progress
+    settings: Settings,
+    shard: Items,
+    core: Items | None,
+    backbone: "Tensors",
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> "Tensors":
     """Return an adapter on the frozen backbone, trained on one shard and, for ``rehearsal`` of each batch, the core."""
     images = to_network(shard, settings.peak)  # (items, channels, height, width)
@@ -70,6 +76,7 @@ def train_compartment(
             settings.compartment_rate,
             generator,
             progress,
+            checkpoints,
         )
         return as_arrays(adapter)
 
@@ -113,6 +120,7 @@ def _fit(
     rate: float,
     generator: torch.Generator,
     progress: Progress,
+    checkpoints: Checkpoints,
 ) -> None:
     """Minimize the mean squared error of the predicted velocity over uniform noise levels, in place."""
     scheduler = network.build_scheduler()
@@ -129,7 +137,10 @@ def _fit(
         return LambdaLR(optimizer, lambda step: min((step + 1) / rise, (steps - step) / max(1, steps - rise)))
 
     learned = [weights[name] for name in sorted(weights)]
-    descend(learned, loss, range(steps), rate=rate, schedule=schedule, progress=progress)
+    descend(
+        learned, loss, range(steps), rate=rate, schedule=schedule, progress=progress, checkpoints=checkpoints,
+        generator=generator,
+    )  # fmt: skip
 
 
 def _some(images: Tensor, count: int, generator: torch.Generator) -> Tensor:

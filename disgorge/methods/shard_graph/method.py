@@ -28,7 +28,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from disgorge.errors import BadModel
-from disgorge.method import Blueprint, Items, Method, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
+from disgorge.method import (
+    NO_CHECKPOINTS,
+    Blueprint,
+    Checkpoints,
+    Items,
+    Method,
+    Model,
+    ModelSpec,
+    Offer,
+    Part,
+    Progress,
+    Toy,
+    no_progress,
+)
 from disgorge.methods.shard_graph import settings
 from disgorge.methods.shard_graph.graph import read_graph, restricted
 from disgorge.methods.shard_graph.settings import Settings
@@ -130,6 +143,7 @@ class ShardGraph:
         parts: tuple["Tensors", ...],
         *,
         progress: Progress = no_progress,
+        checkpoints: Checkpoints = NO_CHECKPOINTS,
     ) -> "Tensors":
         """Return the tensors of an encoder, an adapter (own shard first) or a shard's prototypes."""
         if kind not in (ENCODER, ADAPTER, PROTOTYPES):
@@ -138,9 +152,9 @@ class ShardGraph:
 
         given = restored(Settings, parameters)
         if kind == ENCODER:
-            return fit_encoder(given, items, progress)
+            return fit_encoder(given, items, progress, checkpoints)
         if kind == ADAPTER:
-            return fit_adapter(given, items, parts[0], progress)
+            return fit_adapter(given, items, parts[0], progress, checkpoints)
         return gather_prototypes(given, items[0], parts[0])
 
     def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> Model:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from disgorge.method import Items, Progress, seed_of
+from disgorge.method import Checkpoints, Items, Progress, seed_of
 from disgorge.methods.shard_graph import encoder as encoding
 from disgorge.methods.shard_graph.adapter import adapt
 from disgorge.methods.shard_graph.settings import Settings
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from disgorge.method import Array, Tensors
 
 
-def fit_encoder(settings: Settings, shards: tuple[Items, ...], progress: Progress) -> "dict[str, Array]":
+def fit_encoder(
+    settings: Settings, shards: tuple[Items, ...], progress: Progress, checkpoints: Checkpoints
+) -> "dict[str, Array]":
     """Return the encoder's tensors: convolutions, the adapter all nodes start from, the core's own prototypes."""
     with deterministic():
         images, labels = labeled_images(shards, settings.scale, settings.classes)
@@ -36,7 +38,7 @@ def fit_encoder(settings: Settings, shards: tuple[Items, ...], progress: Progres
 
         batches = Epochs(len(labels), settings.core_epochs, settings.batch, generator)
         rate, decay = settings.core_learning_rate, settings.core_weight_decay
-        descend(learned, loss, batches, rate=rate, decay=decay, progress=progress)
+        descend(learned, loss, batches, rate=rate, decay=decay, progress=progress, checkpoints=checkpoints)
         weights = {name: tensor.detach() for name, tensor in weights.items()}
         vectors = encoding.embeddings(encoding.encode(weights, images))  # (items, features)
         weights[SHAPE] = torch.tensor(images.shape[1:], dtype=torch.int64)
@@ -45,7 +47,7 @@ def fit_encoder(settings: Settings, shards: tuple[Items, ...], progress: Progres
 
 
 def fit_adapter(
-    settings: Settings, shards: tuple[Items, ...], encoder: "Tensors", progress: Progress
+    settings: Settings, shards: tuple[Items, ...], encoder: "Tensors", progress: Progress, checkpoints: Checkpoints
 ) -> "dict[str, Array]":
     """Return a node's adapter, trained by cross-entropy on its own shard, listed first, and its neighbors'.
 
@@ -72,7 +74,8 @@ def fit_adapter(
             return (each * emphasis[rows]).mean()
 
         batches = Epochs(len(labels), settings.epochs, settings.batch, generator)
-        descend(learned, loss, batches, rate=settings.learning_rate, decay=settings.weight_decay, progress=progress)
+        rate, decay = settings.learning_rate, settings.weight_decay
+        descend(learned, loss, batches, rate=rate, decay=decay, progress=progress, checkpoints=checkpoints)
         return as_arrays(weights)
 
 

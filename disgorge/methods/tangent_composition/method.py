@@ -24,7 +24,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from disgorge.errors import BadModel
-from disgorge.method import Blueprint, Items, Method, Model, ModelSpec, Offer, Part, Progress, Toy, no_progress
+from disgorge.method import (
+    NO_CHECKPOINTS,
+    Blueprint,
+    Checkpoints,
+    Items,
+    Method,
+    Model,
+    ModelSpec,
+    Offer,
+    Part,
+    Progress,
+    Toy,
+    no_progress,
+)
 from disgorge.methods.shared.parts import exact, existing_shards, part_on, parts_by_kind
 from disgorge.methods.shared.settings import read_settings, recorded, restored
 from disgorge.methods.tangent_composition import settings
@@ -102,14 +115,15 @@ class TangentComposition:
         parts: tuple["Tensors", ...],
         *,
         progress: Progress = no_progress,
+        checkpoints: Checkpoints = NO_CHECKPOINTS,
     ) -> "Tensors":
         """Return a backbone's weights and statistics, or a tangent's vector by name of weight."""
         from disgorge.methods.tangent_composition.train import fit_backbone, fit_tangent
 
         if kind == BACKBONE:
-            return fit_backbone(restored(Settings, parameters), items, progress)
+            return fit_backbone(restored(Settings, parameters), items, progress, checkpoints)
         if kind == TANGENT:
-            return fit_tangent(restored(Settings, parameters), items[0], parts[0], progress)
+            return fit_tangent(restored(Settings, parameters), items[0], parts[0], progress, checkpoints)
         raise BadModel(f"tangent_composition makes no {kind!r}; it makes {BACKBONE!r} and {TANGENT!r}")
 
     def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> Model:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.lr_scheduler import MultiStepLR
 
-from disgorge.method import Items, Progress, seed_of
+from disgorge.method import Checkpoints, Items, Progress, seed_of
 from disgorge.methods.shared.descent import Epochs, descend
 from disgorge.methods.shared.tensors import SHAPE, as_arrays, as_tensors, deterministic, labeled_images
 from disgorge.methods.tangent_composition import network
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from disgorge.method import Array
 
 
-def fit_backbone(settings: Settings, shards: tuple[Items, ...], progress: Progress) -> "dict[str, Array]":
+def fit_backbone(
+    settings: Settings, shards: tuple[Items, ...], progress: Progress, checkpoints: Checkpoints
+) -> "dict[str, Array]":
     """Return w0: the trunk by cross-entropy on the core, then the head by ridge regression on its features.
 
     The ridge head is the one start that all tangents share; it answers in the units of the tangents' loss, k e_y.
@@ -48,7 +50,11 @@ def fit_backbone(settings: Settings, shards: tuple[Items, ...], progress: Progre
 
         batches = Epochs(len(labels), settings.core_epochs, settings.batch, generator)
         rate, decay = settings.core_learning_rate, settings.core_weight_decay
-        descend(learned, loss, batches, rate=rate, decay=decay, progress=progress)
+        statistics = [weights[name] for name in network.STATISTICS]
+        descend(
+            learned, loss, batches, rate=rate, decay=decay, progress=progress, checkpoints=checkpoints,
+            beside=statistics,
+        )  # fmt: skip
         weights = {name: tensor.detach() for name, tensor in weights.items()}
         seen = network.features(weights, network.stage_one(weights, images))  # (items, features)
         weights |= ridge_head(seen, labels, classes=settings.classes, target=settings.target, ridge=settings.ridge)
@@ -72,7 +78,11 @@ def ridge_head(seen: Tensor, labels: Tensor, *, classes: int, target: float, rid
 
 
 def fit_tangent(
-    settings: Settings, items: Items, backbone: "Mapping[str, Array]", progress: Progress
+    settings: Settings,
+    items: Items,
+    backbone: "Mapping[str, Array]",
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> "dict[str, Array]":
     """Return d_t, by name of weight: from zero, on one shard alone, by the rescaled squares loss.
 
@@ -101,7 +111,10 @@ def fit_tangent(
             falls = [settings.epochs // 2, settings.epochs * 4 // 5]
             return MultiStepLR(optimizer, [epoch * batches.steps_each for epoch in falls], gamma=0.1)
 
-        descend([flat], loss, batches, rate=settings.learning_rate, schedule=schedule, progress=progress)
+        descend(
+            [flat], loss, batches, rate=settings.learning_rate, schedule=schedule, progress=progress,
+            checkpoints=checkpoints,
+        )  # fmt: skip
         return as_arrays(named(flat, shapes))
 
 

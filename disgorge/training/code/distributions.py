@@ -11,7 +11,7 @@ Not named: what has no RECORD, which no box shows, and what was loaded and remov
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +37,13 @@ def distributions_used(loaded: Iterable[str], libraries: Iterable[str]) -> dict[
     return dict(sorted(map(_described, records)))
 
 
+def not_as_installed(used: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return, in words, which distributions that a job used are no longer installed as they were."""
+    records = [path for folder in package_folders() for path in folder.glob("*.dist-info/RECORD")]
+    there = dict(_described(path) for path in records if _name_and_version(path)[0] in used)
+    return tuple(f"{name} is not installed as it was" for name, was in used.items() if there.get(name) != was)
+
+
 def _listing(folder: Path, path: str) -> Iterator[Path]:
     """Yield the RECORDs that list a file, or files in a folder."""
     records = _by_top(folder).get(path.partition("/")[0], ())
@@ -59,6 +66,10 @@ def _by_top(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 @cache
 def _described(record: Path) -> tuple[str, Json]:
+    name, version = _name_and_version(record)
+    return name, {"version": version, "record": hashlib.sha256(record.read_bytes()).hexdigest()}
+
+
+def _name_and_version(record: Path) -> tuple[str, str]:
     name, _, version = record.parent.name.removesuffix(".dist-info").rpartition("-")
-    digest = hashlib.sha256(record.read_bytes()).hexdigest()
-    return re.sub(r"[-_.]+", "-", name).lower(), {"version": version, "record": digest}
+    return re.sub(r"[-_.]+", "-", name).lower(), version

@@ -33,6 +33,8 @@ WORKER = "disgorge.training.runners.worker"
 _MOST_OF_A_LINE = 1 << 20
 _MOST_OF_A_RESULT = 1 << 40
 _LAST_LINES = 20
+_LAST_SECONDS = 1.0
+"""Seconds in which a process ends that has said its last."""
 
 _FIXED = {
     "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
@@ -108,6 +110,14 @@ class Box:
     def is_alive(self) -> bool:
         """Whether it can be given an order."""
         return self.process.poll() is None
+
+    @property
+    def raised(self) -> bool:
+        """Whether it ended because of an error that it had no words for; one that was killed did not."""
+        try:
+            return self.process.wait(_LAST_SECONDS) == 1
+        except subprocess.TimeoutExpired:
+            return False
 
     def order(self, order: Mapping[str, Json], *data: bytes) -> None:
         """Give it its one order, and the data that comes with it; waits until that is taken."""

@@ -3,15 +3,16 @@
 Each job has a process that saw no other job and is given its inputs and nothing else
 (:mod:`disgorge.training.runners.box`); the next one is started while a job runs. Every job states the variables that
 steer kernels, and its process reads back what was taken: one that got others is a failure of the machine, and is tried
-again. Closing stops the jobs; a result that was not yet handed over leaves no trace.
+again. Closing stops the jobs; a result that was not yet handed over leaves no trace but its job's last checkpoint.
 """
 
 import atexit
 import datetime as dt
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from queue import Queue
 from threading import Thread
 from types import TracebackType
@@ -25,8 +26,9 @@ from disgorge.training.code.local import LocalCode
 from disgorge.training.kernels import chosen
 from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, method_of, trains, unseen
 from disgorge.training.runners.box import Box
+from disgorge.training.runners.checkpoints import SECONDS_BETWEEN, KeptCheckpoints, unsaid
 from disgorge.training.sandbox.levels import Level, reached
-from disgorge.training.sandbox.staged import items_as_bytes
+from disgorge.training.sandbox.staged import Staged, items_as_bytes
 from lineage.errors import LineageError
 from lineage.records import Json
 from lineage.workspace import Workspace
@@ -37,11 +39,23 @@ ENDED = "the worker process ended; run the command again to go on"
 
 
 class Workers:
-    """A few jobs at a time, each in a process of its own; use as ``with Workers(workspace, count=2) as workers``."""
+    """A few jobs at a time, each in a process of its own; use as ``with Workers(workspace, count=2) as workers``.
 
-    def __init__(self, workspace: Workspace, *, count: int = 2) -> None:
+    ``say`` takes what the operator is told meanwhile. Jobs keep checkpoints every ``keeps`` seconds.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        count: int = 2,
+        say: Callable[[str], None] = unsaid,
+        keeps: float = SECONDS_BETWEEN,
+    ) -> None:
         self.workspace = workspace
         self.count = count
+        self.checkpoints = KeptCheckpoints(workspace, say)
+        self._keeps = keeps
         self._waiting: list[tuple[_Setting, Box]] = []
         self._running: dict[int, _Order] = {}
         _open.add(self)
@@ -75,12 +89,18 @@ class Workers:
                 if "done" in message:
                     on_progress(order.job.name, message["done"], message["total"])
                     continue
+                if "checkpoint" in message:
+                    if order.job.resumes:
+                        self.checkpoints.keep(_done(order, message, sha256(data).hexdigest(), b""), data)
+                    continue
                 running.discard(number)
                 if message.get("kernels") and order.tries < TRIES:
                     self._let_go(order)
                     running.add(self._begin(_Order(order.job, order.tries + 1), heard))
                     continue
                 if "error" in message:
+                    if not message.get("machine") or (order.is_confined is not None and order.box.raised):
+                        self.checkpoints.delete(order.job)  # what it went on from, or kept, may be why
                     raise _failed(order, message)
                 digest = self.workspace.objects.put(data) if trains(order.job.recipe) else ""
                 order.box.note_modules(message.get("uncompiled"))
@@ -101,12 +121,17 @@ class Workers:
         code = self._code(job, method)
         order.box = box = self._take(setting)
         box.stage.furnish(job.recipe, code.tree if code else None)
+        if (last := self.checkpoints.last(job, box.reached)) is not None:
+            Staged(box.stage.inputs).write_component(last.digest, last.data)
+            order.checkpoint = last.digest
         self._running[order.number] = order
         told: dict[str, Json] = {
             "recipe": job.recipe,
             "method": job.entry or (code.entry if code else entry_of(method)),
             "libraries": list(setting.imports),
             "variables": dict(setting.variables),
+            "keeps": self._keeps if job.resumes else None,
+            "checkpoint": order.checkpoint,
         }
         Thread(target=_listen, args=(order, told, heard), daemon=True).start()
         return order.number
@@ -171,7 +196,10 @@ class _Order:
     tries: int = 1
     number: int = field(default_factory=lambda: next(_numbers))
     box: Box = field(init=False)
-    is_confined: bool = False
+    is_confined: bool | None = None
+    """Whether the process confined itself, None until it is ready."""
+    checkpoint: str = ""
+    """The digest of the one that it goes on from, "" if it begins from nothing."""
 
 
 def _listen(order: _Order, told: Mapping[str, Json], heard: _Heard) -> None:
@@ -180,20 +208,22 @@ def _listen(order: _Order, told: Mapping[str, Json], heard: _Heard) -> None:
     for message, data in order.box.frames():
         if "ready" in message:
             order.is_confined = bool(message.get("confined"))
-        elif "error" in message or _is_result(message):
+        elif "error" in message or ("result" in message and _is_dated(message)):
             heard.put((order.number, message, data))
             return
         elif isinstance(message.get("done"), int) and isinstance(message.get("total"), int):
+            heard.put((order.number, message, data))
+        elif "checkpoint" in message and _is_dated(message):
             heard.put((order.number, message, data))
         else:  # nothing that a worker says
             break
     heard.put((order.number, {"error": ENDED, "machine": True}, b""))
 
 
-def _is_result(message: Mapping[str, Any]) -> bool:
-    """Whether a message has all that a result comes with."""
+def _is_dated(message: Mapping[str, Any]) -> bool:
+    """Whether a message has all that a result, or a checkpoint, comes with."""
     times = [message.get(name) for name in ("started", "ended")]
-    return "result" in message and isinstance(message.get("environment"), dict) and all(map(_is_time, times))
+    return isinstance(message.get("environment"), dict) and all(map(_is_time, times))
 
 
 def _is_time(value: Json) -> bool:
@@ -209,7 +239,8 @@ def _done(order: _Order, message: Mapping[str, Any], digest: str, answer: bytes)
         came = replace(came, level=Level.PROCESS)
     started, ended = (dt.datetime.fromisoformat(message[name]) for name in ("started", "ended"))
     used = distributions_used(_paths(message.get("loaded")), _libraries(order.job))
-    return Done(order.job, digest, started, ended, came, message["environment"] | {"distributions": used}, answer)
+    environment = message["environment"] | {"distributions": used}
+    return Done(order.job, digest, started, ended, came, environment, answer, order.checkpoint)
 
 
 def _paths(said: Any) -> list[str]:

@@ -2,9 +2,10 @@
 
 Started by :mod:`disgorge.training.runners.box` ahead of its job: it loads the libraries, is confined, and waits for one
 order on standard input, a JSON line with ``recipe``, the ``method`` as the entry point that names it, its
-``libraries``, the ``variables`` that steer kernels, and the ``sizes`` of the sets of items that follow it. What it says
-leaves as JSON lines: ``ready``; ``done`` of ``total``; in the end ``result``, whose bytes follow it, or ``error``. It
-ends when standard input does.
+``libraries``, the ``variables`` that steer kernels, and the ``sizes`` of the sets of items that follow it; perhaps with
+``keeps``, the seconds after which its state is kept, and the ``checkpoint`` among its inputs that it goes on from. What
+it says leaves as JSON lines: ``ready``; ``done`` of ``total``; ``checkpoint``, and in the end ``result``, whose bytes
+follow them, or ``error``. It ends when standard input does.
 """
 
 import datetime as dt
@@ -15,16 +16,16 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from disgorge.errors import DisgorgeError
-from disgorge.method import Items, Method
+from disgorge.method import NO_CHECKPOINTS, Items, Method
 from disgorge.training.carry_out import carry_out
 from disgorge.training.environment import environment_in_use, processor
 from disgorge.training.kernels import not_as_asked
@@ -32,8 +33,14 @@ from disgorge.training.sandbox.landlock import confine
 from disgorge.training.sandbox.staged import Staged, items_from
 from lineage.errors import LineageError
 from lineage.records import Json
+from lineage.storage.objects import save_tensors
+
+if TYPE_CHECKING:
+    from disgorge.method import Tensors
 
 _SECONDS_BETWEEN_REPORTS = 0.1
+_REST_AFTER_KEEPING = 99
+"""How many times as long as keeping a checkpoint took, no other one is kept: it costs at most a hundredth."""
 _LIBRARY = re.compile(r"(torch|numpy|diffusers|transformers|scipy|safetensors|pyarrow)(\.[A-Za-z0-9_]+)*")
 """What may be loaded before a job is known."""
 _EVERY_JOB = ("numpy", "safetensors.numpy")
@@ -82,7 +89,8 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice", given: Seque
     try:
         _search(inputs.code)
         method = _method(order.get("method"))
-        made = carry_out(inputs, recipe, method=method, given=given, progress=progress)
+        kept = _Kept(order, inputs, say, started) if order.get("keeps") is not None else NO_CHECKPOINTS
+        made = carry_out(inputs, recipe, method=method, given=given, progress=progress, checkpoints=kept)
         environment = environment_in_use(order["libraries"])
         if other := not_as_asked(order["variables"], environment["kernels"]):
             say(error=f"{other}; run the command again", machine=True, kernels=True)
@@ -98,6 +106,31 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice", given: Seque
             made, result=True, size=len(made), started=started.isoformat(), ended=ended.isoformat(),
             environment=environment, uncompiled=_uncompiled(inputs.code), loaded=_loaded(),
         )  # fmt: skip
+
+
+class _Kept:
+    """Checkpoints that leave as bytes, like a result: nothing that a job writes outlives it."""
+
+    def __init__(self, order: Mapping[str, Json], inputs: Staged, say: "_Voice", started: dt.datetime) -> None:
+        self.last = inputs.tensors(order["checkpoint"]) if order.get("checkpoint") else None
+        self._order = order
+        self._say = say
+        self._started = started
+        self._next = time.perf_counter() + order["keeps"]
+
+    def keep(self, state: "Callable[[], Tensors]") -> None:
+        """Say what ``state`` returns where it is time to; that takes a small share of all time, however large it is."""
+        if (now := time.perf_counter()) < self._next:
+            return
+        environment = environment_in_use(self._order["libraries"])
+        if not not_as_asked(self._order["variables"], environment["kernels"]):
+            data, ended = save_tensors(state()), dt.datetime.now(dt.UTC)
+            self._say(
+                data, checkpoint=True, size=len(data), started=self._started.isoformat(), ended=ended.isoformat(),
+                environment=environment, loaded=_loaded(),
+            )  # fmt: skip
+        took = time.perf_counter() - now
+        self._next = now + took + max(self._order["keeps"], took * _REST_AFTER_KEEPING)
 
 
 def _search(code: Path) -> None:

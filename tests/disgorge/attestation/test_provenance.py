@@ -34,7 +34,8 @@ def made(**changes: Any) -> Attestation:
     whole = Attestation(
         component="01" * 32, name="digits/head", recipe={"method": "toy", "code": "c0" * 32, "uses": uses},
         environment=ENVIRONMENT, level=Confinement.NAMESPACE, gaps=("without /proc",), workspace="ef" * 32, run=2,
-        resumed=True, started="2026-11-30T12:00:00.000000Z", ended="2026-11-30T12:02:00.000000Z", builder="0.1.0",
+        checkpoint="c4" * 32, started="2026-11-30T12:00:00.000000Z", ended="2026-11-30T12:02:00.000000Z",
+        builder="0.1.0",
     )  # fmt: skip
     return replace(whole, **changes)
 
@@ -44,7 +45,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return workspace_in(tmp_path)
 
 
-@pytest.mark.parametrize("changes", [{}, {"environment": {}}, {"gaps": (), "resumed": False}, {"recipe": {}}])
+@pytest.mark.parametrize("changes", [{}, {"environment": {}}, {"gaps": (), "checkpoint": ""}, {"recipe": {}}])
 def test_it_is_read_back_as_it_was_written(changes: dict[str, Any]) -> None:
     attestation = made(**changes)
     assert attestation_of(json.loads(canonical(attestation.statement()))) == attestation
@@ -85,6 +86,7 @@ CHANGES: list[tuple[Callable[[Any], Any], Any, Any]] = [
     (at(*DETAILS, "byproducts", 1, "annotations"), "run", 1),
     (at(*DETAILS, "byproducts", 1, "annotations"), "run", 2.0),
     (at(*DETAILS, "byproducts", 1, "annotations"), "resumed", 1),
+    (at(*DETAILS, "byproducts", 1, "annotations"), "resumed", False),
     (at(*DETAILS, "byproducts", 1, "annotations"), "confinement", "hermetic"),
     (at(*DETAILS, "byproducts", 1, "annotations"), "workspace", "00" * 32),
 ]
@@ -117,6 +119,14 @@ def test_what_has_not_the_types_of_one_is_none(changes: dict[str, Any]) -> None:
         statement = replace(whole, **changes).statement()
     with pytest.raises(ValueError, match="attestation of a component"):
         attestation_of(json.loads(canonical(statement)))
+
+
+def test_a_checkpoint_is_never_taken_for_a_component_nor_the_other_way_round() -> None:
+    for unfinished in (False, True):
+        statement = json.loads(canonical(made(unfinished=unfinished).statement()))
+        assert attestation_of(statement, unfinished=unfinished).unfinished is unfinished
+        with pytest.raises(ValueError, match="attestation of a component"):
+            attestation_of(statement, unfinished=not unfinished)
 
 
 @pytest.mark.parametrize("nonsense", [None, [], {}, {"subject": []}, {"subject": [1], "predicate": 1}])

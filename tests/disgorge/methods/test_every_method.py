@@ -6,16 +6,18 @@ That a removal equals never having had the data is law 1 of tests/campaigns/test
 import re
 import subprocess
 import sys
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
 from disgorge.errors import BadModel
-from disgorge.method import Items, methods, offers_for
+from disgorge.method import Items, as_resumable, methods, offers_for
 from lineage.records import Role
+from lineage.storage.objects import load_tensors, save_tensors
 from policies.taxonomy import Guarantee, Remedy
 from tests.disgorge.methods.taught import (
     ROOT,
@@ -28,6 +30,9 @@ from tests.disgorge.methods.taught import (
     taught,
     train,
 )
+
+if TYPE_CHECKING:
+    from disgorge.method import Tensors
 
 OFFERS = {
     "tangent_composition": {"tangent": [Remedy.SUBTRACT, Remedy.RETRAIN], "backbone": [Remedy.RETRAIN]},
@@ -93,6 +98,42 @@ def test_training_reports_the_steps_it_announced(one: Taught) -> None:
     steps = [each.steps for each in one.method.layout(one.toy.spec, recorded(some))]
     assert [done for done, total in seen if done == total] == [count for count in steps if count > 1]
     assert all(0 < done <= total for done, total in seen)
+
+
+@dataclass
+class InMemory:
+    """Checkpoints kept at every step; ``last`` is one to go on from."""
+
+    last: "Tensors | None" = None
+    kept: list[bytes] = field(default_factory=list)
+
+    def keep(self, state: "Callable[[], Tensors]") -> None:
+        """Keep it."""
+        self.kept.append(save_tensors(state()))
+
+
+def test_a_training_goes_on_from_any_of_its_checkpoints_to_the_very_bits(one: Taught) -> None:
+    method = as_resumable(one.method)
+    assert method is not None
+    some = {name: one.toy.items[name] for name in ("core", one.toy.spec.shards[2])}
+    trained = set[str]()
+    for blueprint in one.method.layout(one.toy.spec, recorded(some)):
+        inputs = [use.name for use in blueprint.inputs]
+        shards = tuple(some[name] for name in inputs if name in some)
+        parts = tuple(one.parts[name].tensors for name in inputs if name not in some)
+        asked = (blueprint.kind, blueprint.parameters | {"batch": 7}, shards, parts)  # epochs of several batches
+        whole = InMemory()
+        bits = save_tensors(method.train(*asked, checkpoints=whole))
+        every = range(1, len(whole.kept) + 1)
+        for steps in sorted({1, len(every) // 2, len(every) - 1, len(every)} & {*every}):
+            torch.manual_seed(steps)  # a generator of its own is what a method draws from
+            resumed, seen = InMemory(load_tensors(whole.kept[steps - 1])), dict[int, int]()
+            again = method.train(*asked, checkpoints=resumed, progress=seen.setdefault)
+            assert save_tensors(again) == bits, f"{blueprint.name} from step {steps}"
+            assert [*seen] == [*every[steps:]]
+            assert resumed.kept == whole.kept[steps:]
+            trained.add(blueprint.kind)
+    assert trained == {kind for kind in OFFERS[one.method.name] if kind not in ("prototypes", "posterior")}
 
 
 def test_order_of_parts_carries_no_meaning(one: Taught) -> None:
