@@ -26,7 +26,7 @@ from typing import Any
 from urllib.parse import quote
 
 from disgorge.statement.predicate import STATEMENT_TYPE
-from lineage.records import Json, digest_of, restore_json
+from lineage.records import Json, canonical, digest_of, restore_json
 from policies.taxonomy import Confinement
 
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
@@ -159,7 +159,9 @@ def attestation_of(statement: dict[str, Json], *, unfinished: bool = False) -> A
     try:
         read = _read(statement)
         named = [each["digest"]["sha256"] for each in (*statement["subject"], *_dependencies(statement))]
-        same = read.statement() == statement and all(map(_DIGEST.fullmatch, (read.workspace, *named)))
+        same = canonical(read.statement()) == canonical(statement) and all(
+            map(_DIGEST.fullmatch, (read.workspace, *named))
+        )
     except Exception as error:  # KeyError, TypeError, pydantic's: arbitrary JSON
         raise ValueError(f"not an attestation of a component ({type(error).__name__})") from error
     if not same or read.unfinished is not unfinished:

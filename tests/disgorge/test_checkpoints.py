@@ -25,8 +25,8 @@ from disgorge.attestation.workspace_key import trusted_keys
 from disgorge.errors import ExecutionFailed
 from disgorge.locations.every import search
 from disgorge.locations.location import Target
-from disgorge.method import Toy, recipe_for
-from disgorge.methods.tangent_composition.method import METHOD
+from disgorge.method import Toy, as_resumable, recipe_for
+from disgorge.methods.tangent_composition.method import METHOD, TangentComposition
 from disgorge.release.attest import attest_releases
 from disgorge.removal.dry_run import preview
 from disgorge.training.code.distributions import distributions_used
@@ -237,6 +237,11 @@ def _flip_statement(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 def _of_another_recipe(path: Path) -> None:
     workspace = Workspace.open(path)
     keep(workspace, backbone(workspace, 3)).rename(path)
@@ -293,7 +298,7 @@ NO_CHECKPOINTS: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         "it was made in another environment (torch is not installed as it was)",
     ),
-    "a folder": (lambda path: (path.unlink(), path.mkdir()), "it cannot be read"),
+    "a folder": (_folder, "it cannot be read"),
 }
 
 
@@ -353,6 +358,22 @@ def state_of(workspace: Workspace, job: Job) -> bytes:
         with pytest.raises(StoppedAt) as stopped:
             list(workers.run([job]))
     return bytes(stopped.value.args[0])
+
+
+def test_a_method_whose_training_takes_none_is_trained_as_before() -> None:
+    """One of others that is built on one of ours, as before there were checkpoints, and one that passes on what comes."""
+
+    class Older(TangentComposition):
+        def train(self, kind: Any, parameters: Any, items: Any, parts: Any, *, progress: Any = None) -> Any:  # type: ignore[override]
+            return {}
+
+    class Passing(TangentComposition):
+        def train(self, kind: Any, parameters: Any, items: Any, parts: Any, **more: Any) -> Any:
+            return {}
+
+    assert as_resumable(METHOD) is METHOD
+    assert as_resumable(Older()) is None
+    assert as_resumable(Passing()) is None
 
 
 # When checkpoints go

@@ -115,10 +115,9 @@ class _State:
         for _ in range(done):
             self.falling.step()
         for name, each in kept.items():
-            of, _, rest = name.partition(".")
-            if of == "optimizer":
-                number, _, what = rest.partition(".")
-                state.setdefault(int(number), {})[what] = each
+            if name.startswith("optimizer."):
+                _, place, what = name.split(".")
+                state.setdefault(int(place), {})[what] = each
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
         if self.generator is not None:
             self.generator.set_state(kept["generator"])
