@@ -41,7 +41,18 @@ from lineage.records import Component, Json, digest_of
 from lineage.storage.objects import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from tests.in_process import InProcessRunner
-from tests.toys import carry, component_of, granted_plan, live_shards, no_file_larger_than, person, populate, toy_of
+from tests.tier import FULL
+from tests.toys import (
+    carry,
+    component_of,
+    granted_plan,
+    live_shards,
+    no_file_larger_than,
+    person,
+    populate,
+    toy_of,
+    trained_toy,
+)
 
 EPOCHS = 200
 KILLED = """
@@ -52,24 +63,34 @@ from disgorge.training.runners.checkpoints import KeptCheckpoints
 from disgorge.training.runners.local import Workers
 from lineage.workspace import Workspace
 from tests.disgorge.test_checkpoints import long_toy
-from tests.toys import live_shards
+from tests.toys import carry, live_shards
 
 class Killed(KeptCheckpoints):
     def keep(self, reached, data):
         super().keep(reached, data)
         os.kill(os.getpid(), signal.SIGKILL)
 
-workspace, toy = Workspace.open(Path(sys.argv[1])), long_toy()
+workspace = Workspace.open(Path(sys.argv[1]))
 with Workers(workspace, count=1, keeps=0.2) as workers:
     workers.checkpoints = Killed(workspace)
-    make(workspace, toy.spec, workers, shards=live_shards(workspace), up_to="backbone")
+    {}
 """
+TRAINING = 'make(workspace, long_toy().spec, workers, shards=live_shards(workspace), up_to="backbone")'
+REMOVING = "carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=1))"
 
 
-def long_toy(epochs: int = EPOCHS) -> Toy:
+def killed(workspace: Workspace, doing: str) -> None:
+    """Kill a command, by SIGKILL, when it has kept a checkpoint."""
+    command = [sys.executable, "-c", KILLED.format(doing), str(workspace.root)]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+
+
+def long_toy(core_epochs: int = EPOCHS, **more: Json) -> Toy:
     """A tangent composition whose backbone takes some seconds."""
     toy = toy_of("tangent_composition", 3)
-    return replace(toy, spec=replace(toy.spec, parameters=dict(toy.spec.parameters) | {"core_epochs": epochs}))
+    parameters = dict(toy.spec.parameters) | {"core_epochs": core_epochs} | more
+    return replace(toy, spec=replace(toy.spec, parameters=parameters))
 
 
 @pytest.fixture
@@ -130,8 +151,7 @@ def carried(workspace: Workspace, job: Job, *, keeps: float = 60.0) -> Carried:
 
 def test_a_killed_training_goes_on_to_the_same_bits_and_its_checkpoint_goes(workspace: Workspace) -> None:
     job, spec = backbone(workspace), long_toy().spec
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(workspace.root)], capture_output=True, text=True)
-    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    killed(workspace, TRAINING)
     kept = checkpoint_of(workspace, job.recipe)
     assert kept is not None
     before = int(load_tensors(kept.data)["done"])
@@ -163,6 +183,24 @@ def test_a_killed_training_goes_on_to_the_same_bits_and_its_checkpoint_goes(work
     workspace.ledger.record(*attest_done(workspace, component, anew.done))
     judged = standing(Attested.of(workspace), component, accepts=reached().level, equal_bits=True)
     assert (judged.stands, judged.reproducible) == (True, True)
+
+
+@pytest.mark.skipif(not FULL, reason="the second tier takes a removal through")
+def test_a_killed_removal_goes_on_from_where_its_retraining_stood(tmp_path: Path) -> None:
+    """With equal bits: the run that shows them began from nothing."""
+    workspace = trained_toy(tmp_path, method="tangent_composition", parameters=long_toy(6, epochs=400).spec.parameters)
+    granted_plan(workspace, [person(workspace, "shard-2", 0)])
+    before, said = len(attested_facts(workspace)), list[str]()
+    killed(workspace, REMOVING)
+    with Workers(workspace, count=1, say=said.append) as workers:
+        done = carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=1))
+    assert done.verdict == "certified"
+    assert [each.partition(" of 20")[0] for each in said] == ["toy-tangent/tangent/shard-2 goes on from its checkpoint"]
+    assert not list((workspace.private.folder / "checkpoints").iterdir())
+    keys = trusted_keys(workspace)
+    runs = [open_attestation(workspace.objects.get(each.attestation), keys) for each in attested_facts(workspace)]
+    made = [(each.run, each.resumed) for each in runs[before:] if each.name == "toy-tangent/tangent/shard-2"]
+    assert made == [(1, True), (2, False)]
 
 
 @dataclass
@@ -361,7 +399,7 @@ def state_of(workspace: Workspace, job: Job) -> bytes:
 
 
 def test_a_method_whose_training_takes_none_is_trained_as_before() -> None:
-    """One of others that is built on one of ours, as before there were checkpoints, and one that passes on what comes."""
+    """One that is built on ours, as before there were checkpoints, and one that passes on what comes."""
 
     class Older(TangentComposition):
         def train(self, kind: Any, parameters: Any, items: Any, parts: Any, *, progress: Any = None) -> Any:  # type: ignore[override]
