@@ -71,7 +71,7 @@ class Killed(KeptCheckpoints):
         os.kill(os.getpid(), signal.SIGKILL)
 
 workspace = Workspace.open(Path(sys.argv[1]))
-with Workers(workspace, count=1, keeps=0.2) as workers:
+with Workers(workspace, count=1, keeps=0.05) as workers:
     workers.checkpoints = Killed(workspace)
     {}
 """
@@ -457,7 +457,7 @@ def test_one_that_comes_back_is_a_trace(trained: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_of_its_checkpoint_leaves_none_and_one_that_was_killed_leaves_it(workspace: Workspace) -> None:
-    job = backbone(workspace)
+    job = backbone(workspace, 2_000)
     keep(workspace, job)  # it says how many steps were done, and nothing else
     with pytest.raises(ExecutionFailed, match="process ended"):
         carried(workspace, job)
@@ -468,7 +468,7 @@ def test_a_run_that_fails_of_its_checkpoint_leaves_none_and_one_that_was_killed_
             for order in workers._running.values():
                 os.kill(order.box.process.pid, signal.SIGKILL)
 
-    with Workers(workspace, count=1, keeps=0.1) as workers, pytest.raises(ExecutionFailed, match="process ended"):
+    with Workers(workspace, count=1, keeps=0.05) as workers, pytest.raises(ExecutionFailed, match="process ended"):
         list(workers.run([job], on_progress=kill))
     assert isinstance(checkpoint_of(workspace, job.recipe), Checkpoint)
 
