@@ -60,7 +60,7 @@ class CompartmentalDiffusion:
     """The method; see the module's docstring and :class:`disgorge.method.Method`."""
 
     name = "compartmental_diffusion"
-    version = "1"
+    version = "2"
     libraries: tuple[str, ...] = (
         "numpy",
         "torch",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from disgorge.method import Checkpoints, Items, Progress, seed_of
 from disgorge.methods.compartmental_diffusion import density, network
@@ -133,12 +132,12 @@ def _fit(
         target: Tensor = scheduler.get_velocity(clean, noise, levels)
         return (predict(scheduler.add_noise(clean, noise, levels), levels) - target).square().mean()
 
-    def schedule(optimizer: torch.optim.Optimizer) -> LambdaLR:
-        return LambdaLR(optimizer, lambda step: min((step + 1) / rise, (steps - step) / max(1, steps - rise)))
+    def share(step: int) -> float:
+        return min((step + 1) / rise, (steps - step) / max(1, steps - rise))
 
     learned = [weights[name] for name in sorted(weights)]
     descend(
-        learned, loss, range(steps), rate=rate, schedule=schedule, progress=progress, checkpoints=checkpoints,
+        learned, loss, range(steps), rate=rate, share=share, progress=progress, checkpoints=checkpoints,
         generator=generator,
     )  # fmt: skip
 

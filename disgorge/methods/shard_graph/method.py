@@ -62,7 +62,7 @@ class ShardGraph:
     """The method. See the module's docstring."""
 
     name = "shard_graph"
-    version = "1"
+    version = "2"
     libraries: tuple[str, ...] = ("numpy", "torch")
     citation = (
         "Dukler, Bowman, Achille, Golatkar, Swaminathan, Soatto. SAFE: Machine Unlearning With Shard Graphs. "

@@ -56,7 +56,7 @@ class TangentComposition:
     """The method. See the module's docstring."""
 
     name = "tangent_composition"
-    version = "1"
+    version = "2"
     libraries: tuple[str, ...] = ("numpy", "torch")
     citation = (
         "Liu, Soatto. Tangent Model Composition for Ensembling and Continual Fine-tuning. ICCV 2023, arXiv:2307.08114."

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.lr_scheduler import MultiStepLR
 
 from disgorge.method import Checkpoints, Items, Progress, seed_of
 from disgorge.methods.shared.descent import Epochs, descend
@@ -107,12 +106,12 @@ def fit_tangent(
             missed = missed + settings.regularizer * torch.linalg.vector_norm(flat)
             return missed
 
-        def schedule(optimizer: torch.optim.Optimizer) -> MultiStepLR:
-            falls = [settings.epochs // 2, settings.epochs * 4 // 5]
-            return MultiStepLR(optimizer, [epoch * batches.steps_each for epoch in falls], gamma=0.1)
+        def share(step: int) -> float:
+            epoch = step // batches.steps_each
+            return 0.1 ** ((epoch >= settings.epochs // 2) + (epoch >= settings.epochs * 4 // 5))
 
         descend(
-            [flat], loss, batches, rate=settings.learning_rate, schedule=schedule, progress=progress,
+            [flat], loss, batches, rate=settings.learning_rate, share=share, progress=progress,
             checkpoints=checkpoints,
         )  # fmt: skip
         return as_arrays(named(flat, shapes))

@@ -72,6 +72,8 @@ def test_the_same_bits_in_a_fresh_process_whatever_ran_before(one: Taught) -> No
     code = (
         "import sys; from tests.disgorge.methods.taught import digests, taught\n"
         "for name, digest in digests(taught(sys.argv[1]).parts).items(): print(name, digest)\n"
+        "loaded = 'torch._dynamo' in sys.modules\n"
+        "assert loaded == (sys.argv[1] == 'compartmental_diffusion'), 'the compiler is slow to load; diffusers does'"
     )
     torch.manual_seed(1)
     torch.randn(1000).sort()  # leave the global generator and the allocator elsewhere than a fresh process has them
