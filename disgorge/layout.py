@@ -90,7 +90,7 @@ def without_names(spec: ModelSpec, gone: Collection[str]) -> ModelSpec:
 
     >>> without_names(ModelSpec("r", "m", (), ("a", "b"), parameters={"edges": {"a": ["b"], "b": []}}), {"b"})
     ModelSpec(release='r', method='m', core=(), shards=('a',), evaluate=(), alias='live', seed=0, threads=1, \
-parameters={'edges': {'a': []}})
+parameters={'edges': {'a': []}}, device='cpu', deterministic=True)
     """
 
     def kept(value: Any) -> Any:

@@ -24,7 +24,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from disgorge.errors import BadModel, UnknownMethod
-from lineage.records import Json, Member, Role, Shard, digest_of, in_member_order, shard_digest
+from lineage.records import LEFT_OUT, Json, Member, Role, Shard, digest_of, in_member_order, shard_digest
 from policies.taxonomy import Family, Guarantee, Remedy
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class ModelSpec:
     """A model as its file describes it: which method, from which shards, released under which name and alias.
 
     ``core`` names the shards that frozen parts are trained on, ``shards`` the removable ones, ``evaluate`` those that
-    are only measured on. ``threads`` is part of the recipe because bits depend on it.
+    are only measured on. ``threads``, ``device`` (``cpu`` or ``cuda``) and ``deterministic`` are part of the recipe
+    because bits depend on them; without the last, equal bits are not promised.
     """
 
     release: str
@@ -106,6 +107,8 @@ class ModelSpec:
     seed: int = 0
     threads: int = 1
     parameters: dict[str, Json] = field(default_factory=dict)
+    device: str = field(default="cpu", metadata={LEFT_OUT: True})
+    deterministic: bool = field(default=True, metadata={LEFT_OUT: True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,8 @@ class Method(Protocol):
 
         ``items`` and ``parts`` are the shards and the components among the blueprint's inputs, each in the order the
         blueprint lists them. No name reaches this function: seeds derive from ``parameters["seed"]`` and digests
-        (:func:`seed_of`). The caller has set the thread count; the method makes its own generators.
+        (:func:`seed_of`). The caller has set the thread count, the device that tensors are made on, and whether torch
+        takes deterministic kernels only; the method makes its own generators, on that device.
         """
 
     def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> Model:
@@ -331,8 +335,8 @@ def recipe_for(method: Method, blueprint: Blueprint, digests: Mapping[tuple[str,
             {"of": use.of, "digest": digests[use.of, use.name], "role": use.role.value} for use in blueprint.inputs
         ],
         "threads": spec.threads,
-        "device": "cpu",
-        "deterministic": True,
+        "device": spec.device,
+        "deterministic": spec.deterministic,
     }
 
 

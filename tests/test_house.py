@@ -131,12 +131,12 @@ ROOMS = {
         lineage/shown lineage/workspace policies/taxonomy
     """,
     "disgorge/removal": """
-        disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/facts
-        disgorge/locations disgorge/plan disgorge/release disgorge/report disgorge/request disgorge/request/holds
-        disgorge/request/near disgorge/request/withdrawn disgorge/request/workflow disgorge/statement disgorge/tracking
-        disgorge/training disgorge/training/code disgorge/training/sandbox disgorge/verify disgorge/workspace_lock
-        lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage
-        lineage/workspace policies/decision policies/taxonomy
+        disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination
+        disgorge/facts disgorge/locations disgorge/plan disgorge/release disgorge/report disgorge/request
+        disgorge/request/holds disgorge/request/near disgorge/request/withdrawn disgorge/request/workflow
+        disgorge/statement disgorge/tracking disgorge/training disgorge/training/code disgorge/training/sandbox
+        disgorge/verify disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/plural
+        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/taxonomy
     """,
     "disgorge/report": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations
@@ -206,8 +206,8 @@ ROOMS = {
     "disgorge/verify": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/facts disgorge/method disgorge/plan
         disgorge/request disgorge/statement disgorge/training disgorge/training/code disgorge/training/runners
-        lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace
-        policies/request policies/taxonomy
+        disgorge/training/sandbox lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
+        lineage/storage lineage/workspace policies/request policies/taxonomy
     """,
     "lineage": "lineage/catalog lineage/ledger lineage/storage",
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",

@@ -114,9 +114,9 @@ def live_shards(workspace: Workspace) -> dict[str, Shard]:
         return {shard.name: shard for shard in catalog.shards()}
 
 
-def train(workspace: Workspace, toy: Toy) -> Made:
+def train(workspace: Workspace, toy: Toy, runner: Runner | None = None) -> Made:
     """Train a toy and release it under its alias."""
-    made = make(workspace, toy.spec, InProcessRunner(workspace), shards=live_shards(workspace))
+    made = make(workspace, toy.spec, runner or InProcessRunner(workspace), shards=live_shards(workspace))
     workspace.ledger.append("composition", {"composition": plain(made.composition)})
     body = {"name": toy.spec.release, "alias": toy.spec.alias, "composition": made.composition.digest}
     workspace.ledger.append("release", body)

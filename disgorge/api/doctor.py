@@ -13,6 +13,7 @@ from disgorge.training.sandbox import landlock
 from disgorge.training.sandbox.installed import strays
 from disgorge.training.sandbox.levels import Reached, reached
 from disgorge.training.sandbox.namespace import bwrap, bwrap_version, package_folders
+from disgorge.training.sandbox.nvidia import gpu, lacking
 from lineage.errors import NoWorkspace
 from lineage.plural import counted
 from lineage.records import Json, plain
@@ -40,6 +41,8 @@ class Diagnosis(Result):
     """Version and path of the program that starts a box, None where there is none that is new enough."""
     landlock: int
     """The version of the kernel's Landlock, 0 without it."""
+    gpu: dict[str, str] | None
+    """Model and driver of the GPU that a job would be given, None without one."""
     shared_memory: tuple[int, int] | None
     """Free and all bytes of ``/dev/shm``."""
     strays: tuple[str, ...]
@@ -63,6 +66,7 @@ def doctor(workspace: Workspace | None = None) -> Diagnosis:
         program = f"{bwrap_version()} ({bwrap()})"
     except ExecutionFailed:
         program = None
+    device = gpu()
     key = None
     if workspace is not None:
         key = "there" if (workspace.private.folder / "signing.pem").is_file() else NO_KEY
@@ -74,6 +78,7 @@ def doctor(workspace: Workspace | None = None) -> Diagnosis:
         *((name, number or "not installed") for name, number in libraries.items()),
         ("bwrap", program or "not found"),
         ("Landlock", f"version {landlock.abi()}" if landlock.abi() else "not in this kernel"),
+        ("GPU", f"{device.model or 'there'}, driver {device.driver or 'unknown'}" if device else lacking()),
         ("shared memory", f"{shared[0] // _MEBIBYTE} of {shared[1] // _MEBIBYTE} MiB free" if shared else "none"),
         ("signing key", key),
     )
@@ -83,6 +88,7 @@ def doctor(workspace: Workspace | None = None) -> Diagnosis:
         libraries,
         program,
         landlock.abi(),
+        device.plain() if device else None,
         shared,
         found,
         key,

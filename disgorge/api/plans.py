@@ -22,12 +22,14 @@ from disgorge.request.history.case_words import next_lines
 from disgorge.request.holds.purge_hold import due, is_ahead, waiting
 from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.plan_request import plan_requests
+from disgorge.request.workflow.repeatable import trained_models
 from disgorge.tracking.registry import registry_or_none
 from disgorge.tracking.runs import tracking_or_none
 from disgorge.training.progress import Progress
 from disgorge.training.runners.local import Workers
 from disgorge.training.runners.watched import Watched
-from disgorge.training.sandbox.levels import level_line, reached
+from disgorge.training.sandbox.levels import level_line, reached, with_gpu
+from disgorge.training.sandbox.nvidia import DEVICE
 from lineage.plural import counted, seconds
 from lineage.records import Cost, Json, plain
 from lineage.shown import Attention, short
@@ -74,7 +76,9 @@ def plan(
         retrain_untouched=retrain_untouched,
     )
     following = f"next: disgorge request approve {new_plan.request} {short(new_plan.digest)} --by NAME"
-    return Planned(new_plan, shown=(*plan_shown(new_plan), level_line(reached()), following))
+    uses_gpu = any(spec.device == DEVICE for spec in trained_models(workspace, new_plan))
+    confinement = with_gpu(reached()) if uses_gpu else reached()
+    return Planned(new_plan, shown=(*plan_shown(new_plan), level_line(confinement), following))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ class ConfinementControl:
 
 
 @activity("trying the confinement of jobs")
-def confinement_control(workspace: Workspace, runner: Runner) -> ConfinementControl | None:
-    """Return the control for jobs of this runner, None where they are not confined.
+def confinement_control(workspace: Workspace, runner: Runner, *, device: str = "cpu") -> ConfinementControl | None:
+    """Return the control for jobs of this runner on a device, None where they are not confined.
 
     ``runner`` starts a process for each job. The caller holds the workspace lock. A failure of the machine passes
     through.
@@ -51,7 +51,7 @@ def confinement_control(workspace: Workspace, runner: Runner) -> ConfinementCont
         return None
     start = time.perf_counter()
     with hidden(workspace) as there:
-        found, confinement = _carry_out(workspace, runner, there)
+        found, confinement = _carry_out(workspace, runner, there, device)
         here = {name: look(*way) for name, way in there.ways.items()}
     if confinement.level is Level.PROCESS:
         return None
@@ -69,14 +69,14 @@ def confinement_control(workspace: Workspace, runner: Runner) -> ConfinementCont
     return ConfinementControl(_control(confinement.level, outcomes, is_given=is_given), detail)
 
 
-def _carry_out(workspace: Workspace, runner: Runner, there: Hidden) -> tuple[dict[str, bytes], Reached]:
+def _carry_out(workspace: Workspace, runner: Runner, there: Hidden, device: str) -> tuple[dict[str, bytes], Reached]:
     """Return the SHA-256 of what each way and input led the two jobs to, and how they were confined.
 
     A job that failed was led to nothing.
     """
     ways = {name: list(way) for name, way in there.ways.items()}
     uses = [("shard", there.shard), ("component", there.component)]
-    jobs = [_job(_LOOKING, "looking", {"ways": ways}, []), _job(_FINDING, GIVEN, {}, uses)]
+    jobs = [_job(_LOOKING, "looking", {"ways": ways}, [], device), _job(_FINDING, GIVEN, {}, uses, device)]
     found: dict[str, bytes] = {}
     confinements = []
     try:
@@ -91,7 +91,7 @@ def _carry_out(workspace: Workspace, runner: Runner, there: Hidden) -> tuple[dic
     return found, min(confinements, key=lambda each: each.level.rank, default=reached())
 
 
-def _job(name: str, kind: str, parameters: dict[str, Json], uses: list[tuple[str, str]]) -> Job:
+def _job(name: str, kind: str, parameters: dict[str, Json], uses: list[tuple[str, str]], device: str) -> Job:
     recipe: dict[str, Json] = {
         "method": PLANTED.name,
         "version": PLANTED.version,
@@ -99,7 +99,7 @@ def _job(name: str, kind: str, parameters: dict[str, Json], uses: list[tuple[str
         "parameters": parameters,
         "uses": [{"of": of, "digest": digest, "role": "train"} for of, digest in uses],
         "threads": 1,
-        "device": "cpu",
+        "device": device,
         "deterministic": True,
     }
     return Job(name, recipe, 1, entry=ENTRY)

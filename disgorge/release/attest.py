@@ -19,7 +19,7 @@ from disgorge.release.serving import Wanted
 from disgorge.release.train import contained, lay_out, shards_for
 from disgorge.request.holds.out_of_service import stopped_words
 from disgorge.training.code.kept import code_now, keep_code
-from disgorge.training.environment import differences
+from disgorge.training.environment import UNREPEATED, differences
 from disgorge.training.kernels import is_unusable, setting_of
 from disgorge.training.make import recordings, uses_of
 from disgorge.training.recipe import Done, Job, Runner
@@ -164,6 +164,8 @@ class _Runs:
             elsewhere: tuple[str, ...] = ("the environment of its training was not recorded",)
             if component.environment:
                 elsewhere = differences(component.environment, done.environment)
+            if component.recipe.get("deterministic") is False:
+                elsewhere += (UNREPEATED,)
             self.problems[key] = Problem("the recorded bytes are not what its recipe makes here", elsewhere)
             if self.blueprint is not None:
                 return

@@ -29,7 +29,7 @@ from disgorge.request.stored_records import kept_record
 from disgorge.request.together import as_one
 from disgorge.request.withdrawn.forget_list import ForgetList, forgotten, forgotten_likenesses, forgotten_own
 from disgorge.request.withdrawn.overlap import note_overlaps
-from disgorge.request.workflow.repeatable import CHANGED
+from disgorge.request.workflow.repeatable import CHANGED, trained_models
 from disgorge.statement.certificate import refuse_adoption
 from disgorge.tracking.registry import Registrar
 from disgorge.training.assemble import spec_of
@@ -73,7 +73,9 @@ class Workshop:
         if plan.digest not in self._tried:
             runner = self.independent()
             try:
-                self._tried[plan.digest] = confinement_control(self.workspace, runner)
+                devices = sorted({spec.device for spec in trained_models(self.workspace, plan)})
+                device = devices[-1] if devices else "cpu"  # the one that a job is given more for
+                self._tried[plan.digest] = confinement_control(self.workspace, runner, device=device)
             finally:
                 runner.close()
         return self._tried[plan.digest]

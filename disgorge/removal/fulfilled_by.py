@@ -12,8 +12,11 @@ it finds an item that is live now.
 from collections.abc import Iterator
 from dataclasses import replace
 
+from disgorge.attestation.standing import EQUAL_BITS
 from disgorge.errors import CertificateRefused, DisgorgeError
-from disgorge.evidence.checks import Evidence
+from disgorge.evidence.checks import Check, Evidence, Verdict
+from disgorge.evidence.probes.never_trained import NAME as NEVER_TRAINED
+from disgorge.examination.confinement_control import NAME as CONTROL
 from disgorge.examination.coverage import nameless, nobody_named, require_gone, residue_check
 from disgorge.facts import FulfilledFact, OverlapFact, RequestClosedFact
 from disgorge.locations.every import search
@@ -46,7 +49,7 @@ from lineage.records import Cost, canonical, plain
 from lineage.shards.files import shard_rows
 from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
-from policies.taxonomy import Guarantee, Scope
+from policies.taxonomy import Confinement, Guarantee, Scope, shown_by
 
 
 def close_fulfilled(workspace: Workspace, request: str, *, by_request: str, registrar: Registrar) -> Written:
@@ -176,14 +179,39 @@ def _less(owed: Owed, given: Owed, done: Plan, evidence: Evidence) -> Iterator[s
         yield f"{counted(max(done.approvals, 1), 'person', 'people')} approved it, and {owed.approvals} must"
     if not evidence.after:
         return  # every release was destroyed: no method and no check of a model is left to ask for
-    if not done.confinement.at_least(owed.confinement) or done.equal_bits < owed.equal_bits:
-        yield f"it had to be shown by {done.shown_by}, and owed is {owed.shown_by}"
+    level, equal_bits = _shown(done, evidence)
+    if not level.at_least(owed.confinement) or equal_bits < owed.equal_bits:
+        yield f"it was shown by {shown_by(level, equal_bits=equal_bits)}, and owed is {owed.shown_by}"
     if missing := sorted(set(owed.evidence) - set(evidence.required)):
         yield f"it required no check {', '.join(missing)}"
     if (owed.utility_floor or 0.0) > (done.utility_floor or 0.0):
         yield f"it demanded no utility of {owed.utility_floor:.0%} of what it was"
     if strange := sorted(family.value for family in set(given.families) - set(owed.families)):
         yield f"it may have used {', '.join(strange)}, which this decision does not admit"
+
+
+def _shown(done: Plan, evidence: Evidence) -> tuple[Confinement, bool]:
+    """Return in which confinement at least the other removal was shown, and whether by equal bits of every part.
+
+    That is what its plan demanded, or more where its evidence says so of every release: that the least confined of the
+    runs that made it was at a closer level, and confinement was tried and held; that second runs reached the same bytes
+    of each part and of all it was made from.
+    """
+    told = [check for check in evidence.checks if check.name == NEVER_TRAINED and check.verdict is Verdict.PASS]
+    if not evidence.after.keys() <= {check.subject for check in told}:
+        return done.confinement, done.equal_bits
+    level = min((_level_of(check) for check in told), key=lambda each: each.rank)
+    parts = [part.get("shown by") or "" for check in told for part in check.detail.get("components", ())]
+    return max(done.confinement, level, key=lambda each: each.rank), done.equal_bits or (
+        bool(parts) and all(EQUAL_BITS in words for words in parts)
+    )
+
+
+def _level_of(check: Check) -> Confinement:
+    """Return the level that a passed check of never-trained parts found, if trying confinement bore it out."""
+    held = any(control.name == CONTROL and control.held for control in check.controls)
+    told = check.detail.get("level")
+    return Confinement(told) if held and told in list(Confinement) else Confinement.PROCESS
 
 
 def _plan_for(

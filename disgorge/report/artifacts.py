@@ -7,13 +7,14 @@ from disgorge.attestation.standing import Attested, Refusal
 from disgorge.attestation.workspace_key import trusted_keys
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Evidence
-from disgorge.statement.bundle_zip import ATTESTATIONS, INPUTS, WEIGHTS
+from disgorge.statement.bundle_zip import ATTESTATIONS, CODE, INPUTS, WEIGHTS
 from disgorge.statement.records import RecipeNote, Records, RetainedShard
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.fact_kinds import PurgedFact
 from lineage.records import Composition, digest_of
 from lineage.shards.files import shard_items
 from lineage.storage.objects import sha256_of
+from lineage.storage.tree import kept_tree
 from lineage.workspace import Workspace
 
 Made = tuple[dict[str, Composition], tuple[RecipeNote, ...], tuple[RetainedShard, ...]]
@@ -66,7 +67,7 @@ def attestations_of(workspace: Workspace, recipes: Iterable[RecipeNote]) -> dict
 
 
 def weights_and_inputs(workspace: Workspace, made: Records) -> dict[str, bytes]:
-    """Return the shards that recipes read and the weights they made, by their names in a bundle, each checked.
+    """Return what recipes read and made, by name in a bundle, each checked: shards, local code, weights.
 
     Raises :class:`DisgorgeError` where a file changed between checking and reading, or a later removal deleted one, and
     what reading raises.
@@ -75,6 +76,10 @@ def weights_and_inputs(workspace: Workspace, made: Records) -> dict[str, bytes]:
     attached = {
         f"{WEIGHTS}{note.component}.safetensors": workspace.objects.get(note.component) for note in made.recipes
     }
+    for digest in sorted({note.recipe["code"] for note in made.recipes if "code" in note.recipe}):
+        tree = kept_tree(workspace.objects, digest)
+        attached[f"{CODE}{digest}.bin"] = tree.listing()
+        attached |= {f"{CODE}{file.sha256}.bin": tree.data[file.path] for file in tree.files}
     for shard in made.inputs:
         path = workspace.content_path(shard.digest)
         before = sha256_of(path) if path.is_file() else ""

@@ -9,7 +9,7 @@
     ledger-slice.jsonl    the ledger's facts about this request, each with its place in the chain
     public.pem            the key, for convenience; whose it is has to be known from elsewhere
     attestations/         the signed attestations of the components, and of what they were made from
-    inputs/  weights/     on demand: the retained shards and the components' weights, by digest
+    inputs/  weights/  code/     on demand: the retained shards, the components' weights and local code, by digest
 
 ``reports/<request>/`` is for people to open, ``reports/<request>.zip`` beside it holds the same members to hand over. A
 record's file holds exactly its canonical JSON, so ``sha256sum plan.json`` prints the digest that people approved.

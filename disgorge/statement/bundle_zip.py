@@ -19,9 +19,9 @@ from pathlib import Path
 from disgorge.errors import BundleBroken, DisgorgeError
 from disgorge.statement.records import AGAIN
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)+|(inputs|weights|attestations)/[0-9a-f]{64}\.[a-z]+")
-INPUTS, WEIGHTS = "inputs/", "weights/"
-"""The folders of what is attached on demand: retained shards and weights, named by digest."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)+|(inputs|weights|code|attestations)/[0-9a-f]{64}\.[a-z]+")
+INPUTS, WEIGHTS, CODE = "inputs/", "weights/", "code/"
+"""The folders of what is attached on demand: retained shards, weights and local code, named by digest."""
 ATTESTATIONS = "attestations/"
 """The folder of the signed attestations of new components, and of earlier keys that signed some; named by SHA-256."""
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say
@@ -104,7 +104,7 @@ def read_members(bundle: Path) -> dict[str, bytes]:
 def _of_folder(folder: Path) -> list[tuple[str, bytes]]:
     members: list[tuple[str, bytes]] = []
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink() and f"{path.name}/" in (INPUTS, WEIGHTS, ATTESTATIONS):
+        if path.is_dir() and not path.is_symlink() and f"{path.name}/" in (INPUTS, WEIGHTS, CODE, ATTESTATIONS):
             inner = sorted(path.iterdir())
             if not inner:
                 raise BundleBroken(f"{path.name} is empty and not part of the report; remove it, or {AGAIN}")

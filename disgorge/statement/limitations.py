@@ -93,7 +93,7 @@ def _confinement(check: Check) -> str:
     told = check.detail.get("level")
     level = Confinement(told) if told in list(Confinement) else Confinement.PROCESS
     gaps = ", ".join(check.detail.get("gaps") or ())
-    without = f" The box was {gaps}." if gaps else ""
+    without = f" The job was {gaps}." if gaps else ""
     hermetic = " (hermetic)" if level is Confinement.NAMESPACE else ""
     least = f"Of the runs that made {check.subject} the least confined was at level {level}{hermetic}"
     return f"{least}: {level.words}.{without}"

@@ -170,6 +170,7 @@ class Tracking(Observer):
                 metrics |= _cost(f"component.{component.name}", component.cost)
                 total += component.cost if component.name in made.trained else Cost()
             settings = {"release": spec.release, "method": spec.method, "seed": spec.seed, "threads": spec.threads}
+            settings |= {"device": spec.device}
             _put(client, run, metrics | _cost("trained", total), {**settings, **spec.parameters})
             _inputs(client, run, shards, context="training")
             client.set_terminated(run, status="FINISHED")

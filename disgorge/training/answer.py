@@ -15,8 +15,8 @@ from disgorge.errors import DisgorgeError
 from disgorge.layout import layout_of
 from disgorge.method import Items, Method, Model, ModelSpec, method_named
 from disgorge.training.assemble import put_together, spec_of
-from disgorge.training.inputs import Inputs
-from disgorge.training.items import threads
+from disgorge.training.items import Inputs
+from disgorge.training.torch_settings import torch_set
 from lineage.activity import activity
 from lineage.records import Composition, Json, Shard, canonical, plain, restore
 from lineage.storage.objects import save_tensors
@@ -62,12 +62,21 @@ def lay_out(question: Mapping[str, Json], *, method: Method | None = None) -> by
 
 
 def answer(
-    inputs: Inputs, question: Mapping[str, Json], given: Sequence[Items], *, method: Method | None = None
+    inputs: Inputs,
+    question: Mapping[str, Json],
+    given: Sequence[Items],
+    *,
+    method: Method | None = None,
+    device: str = "cpu",
 ) -> bytes:
-    """Return what this process answers to a question in plain form about the items given, as safetensors."""
+    """Return what this process answers to a question in plain form about the items given, as safetensors.
+
+    ``device`` is where it computes: a model that was trained on another one answers on this.
+    """
     asked = restore(Question, question)
-    model = put_together(inputs, asked.composition, asked.kinds, title=asked.title, method=method)
-    with threads(spec_of(asked.composition).threads):
+    spec = spec_of(asked.composition)
+    with torch_set(threads=spec.threads, device=device, deterministic=spec.deterministic):
+        model = put_together(inputs, asked.composition, asked.kinds, title=asked.title, method=method)
         return save_tensors(_answers(model, given, asked.draw))
 
 

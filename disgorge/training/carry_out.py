@@ -18,8 +18,8 @@ from disgorge.method import (
     no_progress,
 )
 from disgorge.training.answer import answer, lay_out
-from disgorge.training.inputs import Inputs
-from disgorge.training.items import threads
+from disgorge.training.items import Inputs
+from disgorge.training.torch_settings import as_arrays_on_host, torch_set
 from lineage.records import Json
 from lineage.storage.objects import save_tensors
 
@@ -30,6 +30,7 @@ def carry_out(
     *,
     method: Method | None = None,
     given: Sequence[Items] = (),
+    device: str = "cpu",
     progress: Progress = no_progress,
     checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> bytes:
@@ -38,23 +39,27 @@ def carry_out(
     ``method`` is the one that the recipe names, where it is loaded already; one that can go on from a checkpoint is
     given ``checkpoints``. Raises what reading raises and
     :class:`ExecutionFailed` where another version of the method is installed. Questions, about the items ``given``
-    (:mod:`disgorge.training.answer`), are carried out alike: the result is the answer.
+    (:mod:`disgorge.training.answer`), are carried out alike: the result is the answer, computed on ``device``. A recipe
+    names its own.
     """
     if "question" in recipe:
-        return answer(inputs, recipe["question"], given, method=method)
+        return answer(inputs, recipe["question"], given, method=method, device=device)
     if "layout" in recipe:
         return lay_out(recipe["layout"], method=method)
     method = method or method_named(recipe["method"])
+    if method.name != recipe["method"]:
+        raise ExecutionFailed(f"the recipe is for method {recipe['method']}, and its code makes {method.name}")
     if method.version != recipe["version"]:
         raise ExecutionFailed(
             f"recipe wants {method.name} {recipe['version']}, installed is {method.version}; install that version"
         )
     items = tuple(inputs.items(use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
     parts = tuple(inputs.tensors(use["digest"]) for use in recipe["uses"] if use["of"] == "component")
-    with threads(recipe["threads"]):
+    deterministic = recipe.get("deterministic", True)
+    with torch_set(threads=recipe["threads"], device=recipe.get("device", "cpu"), deterministic=deterministic):
         asked, resumable = (recipe["kind"], recipe["parameters"], items, parts), as_resumable(method)
         if resumable is None:
             tensors = method.train(*asked, progress=progress)
         else:
             tensors = resumable.train(*asked, progress=progress, checkpoints=checkpoints)
-    return save_tensors(tensors)
+        return save_tensors(as_arrays_on_host(tensors))

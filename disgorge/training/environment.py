@@ -8,6 +8,8 @@ differ in an environment that differs, that is a finding about the machine and n
 An environment also names, by the digest of their RECORD, all distributions that a job was seen to load
 (:mod:`disgorge.training.code.distributions`). They say what ran and decide nothing here: an upgrade of what was merely
 loaded makes no part unusable. A method whose bits depend on a library declares it in ``libraries``.
+
+Where the recipe's device is a GPU, ``gpu`` names its model, the driver, and the versions of CUDA and cuDNN.
 """
 
 import os
@@ -18,10 +20,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from disgorge.training.kernels import chosen, in_use, is_unusable, of_libraries
+from disgorge.training.sandbox.nvidia import gpu
+from disgorge.training.torch_settings import gpu_in_use
 from lineage.records import Component, Json
 
-DECIDES_BITS = ("machine", "system", "processor", "python", "libraries", "kernels", "variables")
+DECIDES_BITS = ("machine", "system", "processor", "python", "libraries", "kernels", "variables", "gpu")
 """What of an environment may decide bits: where one of these differs, other bits are no finding by themselves."""
+UNREPEATED = "it was trained with `deterministic: false`, which promises no equal bits"
+"""Why other bits of a part are no finding, whatever the environment."""
+_AS_TOLD = ("libraries", "gpu")
+"""What this process need not know the whole of: what it does not name is not compared."""
 _KNOWN = ("torch", "numpy", "diffusers", "transformers", "scipy")
 """The libraries whose versions are named where no method is there to say which it uses."""
 
@@ -40,11 +48,15 @@ def environment(libraries: Iterable[str] = _KNOWN) -> dict[str, Json]:
     }
 
 
-def environment_in_use(libraries: Iterable[str]) -> dict[str, Json]:
-    """Return the environment of what was trained in this very process, its kernels read back."""
+def environment_in_use(libraries: Iterable[str], *, given: Mapping[str, Json] | None = None) -> dict[str, Json]:
+    """Return the environment of what was trained in this very process, its kernels read back.
+
+    ``given`` is the GPU that the job was given, as this machine names it; None without one.
+    """
     names = tuple(library_versions(libraries))
     kernels = in_use() if "torch" in names else {}
-    return environment(names) | {"kernels": kernels, "variables": of_libraries(os.environ, names)}
+    found = environment(names) | {"kernels": kernels, "variables": of_libraries(os.environ, names)}
+    return found if given is None else found | {"gpu": gpu_in_use() | dict(given)}
 
 
 def library_versions(modules: Iterable[str]) -> dict[str, str]:
@@ -66,7 +78,8 @@ def can_be_reused(component: Component, libraries: Iterable[str]) -> bool:
 def unlike_here(recorded: Mapping[str, Json], libraries: Iterable[str]) -> tuple[str, ...]:
     """Return, in words, where a recorded environment differs from the one in which a part would be trained here."""
     names = tuple(library_versions(libraries))
-    return differences(recorded, environment(names) | {"variables": of_libraries(chosen(), names)})
+    here = environment(names) | {"variables": of_libraries(chosen(), names)}
+    return differences(recorded, here | ({"gpu": _gpu_here()} if "gpu" in recorded else {}))
 
 
 def differences(recorded: Mapping[str, Json], here: Mapping[str, Json]) -> tuple[str, ...]:
@@ -84,8 +97,13 @@ def differences(recorded: Mapping[str, Json], here: Mapping[str, Json]) -> tuple
     for name in ("libraries",) if unrecorded else DECIDES_BITS:
         was, now = recorded.get(name), here.get(name)
         if isinstance(was, dict) and isinstance(now, dict):
-            inner = sorted(now if name == "libraries" else {*was, *now})
-            words += [_changed(each, was.get(each), now.get(each)) for each in inner if was.get(each) != now.get(each)]
+            inner = sorted(now if name in _AS_TOLD else {*was, *now})
+            label = "GPU " if name == "gpu" else ""
+            words += [
+                _changed(f"{label}{each}", was.get(each), now.get(each))
+                for each in inner
+                if was.get(each) != now.get(each)
+            ]
         elif was != now and name in here:
             words.append(_changed(name, was, now))
     return tuple(words)
@@ -97,11 +115,18 @@ def cannot_repeat(recorded: Mapping[str, Json], libraries: Iterable[str]) -> tup
     The kernels it was made with are set again before it is made again, and so differ only where they cannot be.
     """
     here = {name: value for name, value in environment(libraries).items() if name in ("libraries", "machine", "system")}
+    here |= {"gpu": _gpu_here()} if "gpu" in recorded else {}
     known = {name: recorded[name] for name in here if name in recorded}
     reasons = differences(known, {name: here[name] for name in known})
     if is_unusable(recorded.get("variables") or {}):
         reasons += ("it was made with AVX2 kernels and this processor has no AVX2",)
     return reasons
+
+
+def _gpu_here() -> dict[str, Json]:
+    """Return the GPU that a job would be given here, its model None where there is none."""
+    found = gpu()
+    return {"model": None} if found is None else dict(found.plain())
 
 
 def _changed(name: str, was: Json, now: Json) -> str:

@@ -1,12 +1,22 @@
-"""The items that a job trains on, joined and picked, and torch held to a thread count."""
+"""What a job reads, by digest: from a workspace, or from the folder that a sandboxed job is given; and items picked."""
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from disgorge.method import Items
+
+if TYPE_CHECKING:
+    from disgorge.method import Tensors
+
+
+class Inputs(Protocol):
+    """Items of shards and tensors of components, by digest."""
+
+    def items(self, shard: str) -> Items:
+        """Return a shard's items, in digest order."""
+
+    def tensors(self, component: str) -> "Tensors":
+        """Return a component's tensors."""
 
 
 def join(parts: list[Items]) -> Items:
@@ -31,25 +41,3 @@ def rows_of(items: Items, rows: Sequence[int]) -> Items:
 
     index = np.array(rows, dtype=np.int64)
     return Items(tuple(items.digests[row] for row in rows), {name: a[index] for name, a in items.arrays.items()})
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Hold torch to a thread count inside the block, because bits depend on it; restores the count that was.
-
-    Where torch is not installed, a method can do without it and there is nothing to hold. Nor is there where it is not
-    loaded yet and the environment says the same count, as it does in workers: torch takes that when it is loaded,
-    and a method that needs no torch need not wait for it.
-    """
-    unloaded = "torch" not in sys.modules and os.environ.get("OMP_NUM_THREADS") == str(count)
-    if unloaded or find_spec("torch") is None:
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -10,6 +10,8 @@
     alias: live                     # optional, as are the lines below
     seed: 0
     threads: 1
+    device: cpu                     # or cuda
+    deterministic: true             # with false any kernel goes, and equal bits are not promised
     parameters: {epochs: 20}        # the method's own
 
 An unknown key is refused: its author believes that it sets something. What the
@@ -18,7 +20,7 @@ An unknown key is refused: its author believes that it sets something. What the
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -50,6 +52,8 @@ class _ModelFile(BaseModel):
     alias: str = "live"
     seed: int = Field(default=0, ge=0, lt=2**52)  # canonical JSON carries it exactly, and a reference's seed too
     threads: int = Field(default=1, ge=1, le=MOST_THREADS)
+    device: Literal["cpu", "cuda"] = "cpu"
+    deterministic: bool = True
     parameters: dict[str, Any] = {}
 
     @field_validator("release", "alias")
@@ -124,6 +128,8 @@ def model_spec(value: Json, *, name: str) -> ModelSpec:
         seed=read.seed,
         threads=read.threads,
         parameters=read.parameters,
+        device=read.device,
+        deterministic=read.deterministic,
     )
 
 

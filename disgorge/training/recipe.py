@@ -23,8 +23,18 @@ def trains(recipe: Mapping[str, Json]) -> bool:
 
 
 def libraries_of(recipe: Mapping[str, Json]) -> tuple[str, ...]:
-    """Return the modules of libraries that the method of a recipe uses; laying out takes none."""
+    """Return the modules of libraries that the method of a recipe uses; laying out takes none.
+
+    Raises :class:`~disgorge.errors.UnknownMethod` where it is not installed.
+    """
     return () if "layout" in recipe else method_named(method_of(recipe)).libraries
+
+
+def device_of(recipe: Mapping[str, Json]) -> str:
+    """Return the device that a recipe, or the model that a question is about, names; laying out takes none."""
+    if (question := recipe.get("question")) is not None:
+        return str(question["composition"]["spec"].get("device", "cpu"))
+    return "cpu" if "layout" in recipe else str(recipe.get("device", "cpu"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,8 @@ class Job:
     """The variables that steer kernels, as recorded with the part to be made again; None for this machine's own."""
     entry: str | None = None
     """The entry point of what carries it out, where that is no registered method."""
+    libraries: tuple[str, ...] = ()
+    """The libraries that a method uses which is not installed here."""
     given: tuple[Items, ...] = ()
     """Items that a question is about: they go with the order, and are no input of a part."""
     resumes: bool = False

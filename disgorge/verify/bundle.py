@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from disgorge.errors import BundleBroken, CertificateRefused
-from disgorge.statement.bundle_zip import ATTESTATIONS, INPUTS, WEIGHTS, is_name
+from disgorge.statement.bundle_zip import ATTESTATIONS, CODE, INPUTS, WEIGHTS, is_name
 from disgorge.statement.certificate import Certificate, issue
 from disgorge.statement.predicate import EARLIER_TYPES, PREDICATE_TYPE, STATEMENT_TYPE, Predicate, subjects_of
 from disgorge.statement.records import AGAIN, SLICE, Records, record_files
@@ -20,6 +20,7 @@ from disgorge.statement.signing import Opened, is_signed, key_id
 from disgorge.verify.agreement import check_agreement, recipes_read
 from lineage.plural import counted
 from lineage.records import canonical, restore
+from lineage.storage.tree import files_listed
 
 STATEMENT, PDF, PDF_SIGNATURE = "statement.json", "certificate.pdf", "certificate.pdf.sig"
 _FRAME = {"_type": STATEMENT_TYPE, "predicateType": PREDICATE_TYPE, "subject": None, "predicate": None}
@@ -31,7 +32,8 @@ _UNSIGNED = frozenset({STATEMENT, PDF, PDF_SIGNATURE})
 class Bundle:
     """A bundle whose parts agree, read back, and the sentences about what was checked.
 
-    ``inputs`` and ``weights`` are what is attached, by digest; ``attestations`` are envelopes and public keys, by name.
+    ``inputs``, ``weights`` and ``code``, the listings and files of trees, are what is attached, by digest;
+    ``attestations`` are envelopes and public keys, by name.
     """
 
     predicate: Predicate
@@ -39,6 +41,7 @@ class Bundle:
     certificate: Certificate | None
     inputs: Mapping[str, bytes]
     weights: Mapping[str, bytes]
+    code: Mapping[str, bytes]
     attestations: Mapping[str, bytes]
     checked: tuple[str, ...]
 
@@ -73,7 +76,8 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Bundle:
         records,
         certificate,
         inputs=_attached(members, INPUTS, ".parquet", allowed=read["shard"]),
-        weights=_weights(members, allowed=components),
+        weights=_by_sha256(members, WEIGHTS, ".safetensors", allowed=components),
+        code=_code(members, trees={note.recipe["code"] for note in records.recipes if "code" in note.recipe}),
         attestations={name: data for name, data in members.items() if name.startswith(ATTESTATIONS)},
         checked=(
             f"the statement's signature{' and that of the PDF' * predicate.pdf}, by key {opened.key_id[:16]}",
@@ -189,9 +193,22 @@ def _attached(members: Mapping[str, bytes], folder: str, ending: str, *, allowed
     return attached
 
 
-def _weights(members: Mapping[str, bytes], *, allowed: set[str]) -> dict[str, bytes]:
-    weights = _attached(members, WEIGHTS, ".safetensors", allowed=allowed)
-    for digest, data in weights.items():
+def _by_sha256(members: Mapping[str, bytes], folder: str, ending: str, *, allowed: set[str]) -> dict[str, bytes]:
+    attached = _attached(members, folder, ending, allowed=allowed)
+    for digest, data in attached.items():
         if sha256(data).hexdigest() != digest:
-            raise BundleBroken(f"{WEIGHTS}{digest}.safetensors is not the component of that digest; {AGAIN}")
-    return weights
+            raise BundleBroken(f"{folder}{digest}{ending} is not what has that digest; {AGAIN}")
+    return attached
+
+
+def _code(members: Mapping[str, bytes], *, trees: set[str]) -> dict[str, bytes]:
+    """Return the listings and files of attached trees; each that is there must be whole."""
+    listings = {digest: members[f"{CODE}{digest}.bin"] for digest in trees if f"{CODE}{digest}.bin" in members}
+    files = {digest: files_listed(listing) for digest, listing in listings.items()}
+    if broken := sorted(digest for digest, listed in files.items() if listed is None):
+        raise BundleBroken(f"{CODE}{broken[0]}.bin is not the listing of a tree; {AGAIN}")
+    listed = {file.sha256 for each in files.values() for file in each or ()}
+    found = _by_sha256(members, CODE, ".bin", allowed={*listings, *listed})
+    if lacking := sorted(listed - found.keys()):
+        raise BundleBroken(f"{CODE}{lacking[0]}.bin is missing, and the code of a recipe lists it; {AGAIN}")
+    return found

@@ -4,16 +4,17 @@ From the bundle where they are attached, else from a workspace. Every item is ch
 against its own before anything is trained, so that no unrecorded data can slip in.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from disgorge.errors import BundleBroken, InputsMissing, UnknownMethod
-from disgorge.method import method_named
+from disgorge.method import method_named, methods
 from disgorge.statement.records import AGAIN, RecipeNote, RetainedShard
 from disgorge.training.code.kept import code_now
+from disgorge.training.sandbox.levels import Level, reached
 from disgorge.verify.bundle import Bundle
 from lineage.errors import DigestMismatch, LineageError, TooLarge
 from lineage.shards.files import shard_items
+from lineage.storage.objects import is_digest
 from lineage.storage.size_limits import LIMIT
 from lineage.storage.tree import kept_tree
 from lineage.workspace import Workspace
@@ -24,7 +25,10 @@ _ONCE_TOO = {"device", "libraries", "code", "entry"}
 
 
 def check_recipes(recipes: tuple[RecipeNote, ...]) -> None:
-    """Refuse recipes that were not recorded whole, or whose method is not installed in their version."""
+    """Refuse recipes that were not recorded whole, or whose method is not installed in their version.
+
+    A method of local code need not be installed: its code is an input, and says its version when it is run.
+    """
     foreign = sorted(note.name for note in recipes if set(note.recipe) - _ONCE_TOO != _RECIPE)
     if foreign:
         raise InputsMissing(
@@ -34,7 +38,11 @@ def check_recipes(recipes: tuple[RecipeNote, ...]) -> None:
     for note in recipes:
         if note.recipe["kind"] != note.kind or not isinstance(note.environment.get("libraries", {}), dict):
             raise BundleBroken(f"recipes.json: the recipe of {note.name} makes something else; {AGAIN}")
-    for name, version in sorted({(str(note.recipe["method"]), str(note.recipe["version"])) for note in recipes}):
+        code, entry = note.recipe.get("code"), note.recipe.get("entry")
+        if (code, entry) != (None, None) and not (is_digest(str(code)) and isinstance(entry, str)):
+            raise BundleBroken(f"recipes.json: the recipe of {note.name} does not name its code; {AGAIN}")
+    installed_ones = [note.recipe for note in recipes if "code" not in note.recipe]
+    for name, version in sorted({(str(recipe["method"]), str(recipe["version"])) for recipe in installed_ones}):
         try:
             installed = method_named(name).version
         except UnknownMethod as error:
@@ -65,7 +73,7 @@ def furnish(workspace: Workspace, bundle: Bundle, workspace_folder: Path | None)
             "with `disgorge request report REQUEST --with-inputs`, or give the workspace that has it with --workspace "
             "(after `dvc pull` where DVC has it)"
         )
-    _furnish_code(workspace, bundle.records.recipes, source)
+    _furnish_code(workspace, bundle, source)
     for note in bundle.records.recipes:
         if note.component in bundle.weights:
             workspace.objects.put(bundle.weights[note.component])
@@ -73,17 +81,32 @@ def furnish(workspace: Workspace, bundle: Bundle, workspace_folder: Path | None)
             workspace.objects.put(source.objects.get(note.component))
 
 
-def _furnish_code(workspace: Workspace, recipes: Iterable[RecipeNote], source: Workspace | None) -> None:
-    """Store the local code that recipes name: from a workspace, or what lies here where it has that digest."""
-    named = {note.recipe["code"]: note.recipe["method"] for note in recipes if "code" in note.recipe}
-    for digest, method in sorted(named.items()):
+def _furnish_code(workspace: Workspace, bundle: Bundle, source: Workspace | None) -> None:
+    """Store the local code that recipes name: from a workspace, or what lies here, where it has that digest, or theirs.
+
+    Code that comes with a report is run where a job is confined, and nowhere else.
+    """
+    recipes = [note.recipe for note in bundle.records.recipes if "code" in note.recipe]
+    for digest, method in sorted({recipe["code"]: str(recipe["method"]) for recipe in recipes}.items()):
         if source is not None and source.objects.exists(digest):
             kept_tree(source.objects, digest).keep(workspace.objects)
-        elif (code := code_now(method)) is None or code.tree.keep(workspace.objects) != digest:
+            continue
+        here = code_now(method) if method in methods() else None
+        if here is not None and here.tree.digest == digest:
+            here.tree.keep(workspace.objects)
+        elif digest not in bundle.code:
             raise InputsMissing(
-                f"the recipes want the local code of {method} with the digest {digest[:12]}, and what is here is other "
-                "code; put that code here, or give the workspace that has it with --workspace"
+                f"the recipes want the local code of {method} with the digest {digest[:12]}, and neither the bundle "
+                "nor this machine has it; ask for a bundle written with `disgorge request report REQUEST "
+                "--with-inputs`, or give the workspace that has it with --workspace"
             )
+        elif (confinement := reached()).level is Level.PROCESS:
+            raise InputsMissing(
+                f"the local code of {method} came with the report, and jobs are not confined here ({confinement.why}): "
+                "it was not run; verify on a machine that confines them (`disgorge doctor`)"
+            )
+    for data in bundle.code.values():
+        workspace.objects.put(data)
 
 
 def _check_items(workspace: Workspace, shard: RetainedShard, *, signed: bool) -> None:

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from disgorge.errors import BundleBroken, ExecutionFailed, InputsMissing, KernelsDiffer
-from disgorge.evidence.tolerance import Tolerance, apart, tolerance_of
-from disgorge.method import method_named
+from disgorge.evidence.tolerance import DEFAULT, Tolerance, apart, tolerance_of
+from disgorge.method import methods
 from disgorge.statement.records import AGAIN, RecipeNote
-from disgorge.training.environment import differences
+from disgorge.training.environment import UNREPEATED, differences
 from disgorge.training.kernels import setting_of
 from disgorge.training.recipe import Done, Job, OnProgress, Runner, unseen
 from disgorge.training.runners.local import Workers
@@ -127,7 +127,8 @@ class _Trial:
                 f"{note.name} is trained from the weights of {names}, and neither bundle nor workspace has them; ask "
                 "for a bundle written with `disgorge request report REQUEST --with-inputs`"
             )
-        return Job(note.component, note.recipe, 0, setting_of(note.environment))
+        used = tuple(note.environment.get("libraries", {}))
+        return Job(note.component, note.recipe, 0, setting_of(note.environment), libraries=used)
 
     def _done(self, workers: Runner, jobs: list[Job]) -> Iterator[Done]:
         def named(component: str, done: int, total: int) -> None:
@@ -148,6 +149,11 @@ class _Trial:
         self.elsewhere |= dict.fromkeys(elsewhere)
         if done.digest == note.component:
             return
+        if note.recipe.get("deterministic") is False:
+            raise InputsMissing(
+                f"{note.name} has other bits here, and {UNREPEATED}: re-executing it shows nothing; verify with "
+                "--level attestations"
+            )
         if not elsewhere:
             raise BundleBroken(
                 f"{note.name} is not what its recipe makes: re-executed in an environment like the recorded one, it "
@@ -176,7 +182,8 @@ class _Trial:
             again, recorded = (load_tensors(self.workspace.objects.get(each)) for each in (digest, note.component))
         except LineageError as error:
             raise BundleBroken(f"{note.name}: its recorded weights cannot be read; {AGAIN}") from error
-        own = tolerance_of(method_named(note.recipe["method"]))  # a maker may declare less, never more
+        method = methods().get(note.recipe["method"])  # local code that came with the report need not be installed
+        own = tolerance_of(method) if method is not None else DEFAULT  # a maker may declare less, never more
         bound = Tolerance(min(allowed.whole, own.whole), min(allowed.tensor, own.tensor))
         return apart(recorded, again, bound)
 

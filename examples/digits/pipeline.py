@@ -25,9 +25,9 @@ from disgorge.cli.app import app
 from disgorge.errors import BadModel, DisgorgeError
 from disgorge.method import ModelSpec
 from disgorge.release.train import release_of, shards_for
-from disgorge.training.items import threads
 from disgorge.training.model_file import model_spec
 from disgorge.training.stored import assemble, read_items
+from disgorge.training.torch_settings import torch_set
 from examples.digits.data import CORE, HELD_OUT, write_digits
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
@@ -126,7 +126,7 @@ def receipt(workspace: Workspace, spec: ModelSpec, composition: Composition) -> 
 def measured(workspace: Workspace, spec: ModelSpec, composition: Composition) -> Json:
     """Return how well a model does on each shard it is only measured on."""
     shards = shards_for(workspace, spec)
-    with threads(spec.threads):
+    with torch_set(threads=spec.threads):
         model = assemble(workspace, composition)
         found = {name: model.utility(read_items(workspace, shards[name].digest)) for name in spec.evaluate}
     return {name: {what: round(value, DECIMALS) for what, value in values.items()} for name, values in found.items()}

@@ -64,7 +64,7 @@ def kept_tree(objects: Objects, digest: str) -> Tree:
 
     Raises :class:`LineageError` for an object that is no listing of a tree.
     """
-    files = _files_in(objects.get(digest))
+    files = files_listed(objects.get(digest))
     if files is None:
         raise LineageError(f"object {digest[:12]} is not the listing of a tree; restore the workspace from a backup")
     return Tree(files, {file.path: objects.get(file.sha256) for file in files})
@@ -73,7 +73,7 @@ def kept_tree(objects: Objects, digest: str) -> Tree:
 def listed(objects: Objects, digest: str) -> tuple[TreeFile, ...]:
     """Return the files that a kept tree lists, none where its listing is missing or is none; reads no file of it."""
     try:
-        return _files_in(objects.get(digest)) or ()
+        return files_listed(objects.get(digest)) or ()
     except LineageError:
         return ()
 
@@ -89,8 +89,8 @@ def regular_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _files_in(listing: bytes) -> tuple[TreeFile, ...] | None:
-    """Return the files that a listing names; None if it is none, in the one form that a listing has."""
+def files_listed(listing: bytes) -> tuple[TreeFile, ...] | None:
+    """Return the files that the bytes of a listing name; None if they are none, in the one form that a listing has."""
     try:
         read = Tree(tuple(TreeFile(*each) for each in json.loads(listing)))
         is_one = read.listing() == listing and list(read.files) == sorted(read.files)

@@ -26,8 +26,13 @@ True
 
 import datetime as dt
 import re
+import sys
 from collections.abc import Collection, Mapping
 from functools import lru_cache
+from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from threading import Lock
 from typing import Any
 
 from lineage.records import Impact
@@ -58,15 +63,38 @@ MOST_NESTED = 2
 """Lists gone through within one another: of hundreds of entries each, two take a second."""
 
 
+_ENGINE = "cel.cel"
+_LOADING = Lock()
+
+
 class CannotEvaluate(PolicyError):  # noqa: N818 (the name says what is the matter)
     """A condition that gives no answer for this request; says why."""
 
 
+def _cel() -> Any:
+    """Return the CEL engine, which only deciding needs.
+
+    The package ``cel`` imports its own command line, with typer, prompt_toolkit and rich, 0.2 s of CPU. The engine is
+    the extension module in it and is loaded by itself, once a process; where it does not lie there, the whole package.
+    """
+    with _LOADING:
+        for name in ("cel", _ENGINE):
+            if name in sys.modules:
+                return sys.modules[name]
+        package = find_spec("cel")
+        inside = package.submodule_search_locations if package is not None else None
+        found = PathFinder.find_spec(_ENGINE, list(inside)) if inside else None
+        if found is None or found.loader is None:
+            return import_module("cel")
+        engine = module_from_spec(found)
+        found.loader.exec_module(engine)
+        sys.modules[_ENGINE] = engine  # which the package takes too, if something imports that
+        return engine
+
+
 @lru_cache(maxsize=4096)
 def _program(text: str) -> Any:
-    import cel  # 0.1 s, and only deciding needs it
-
-    return cel.compile(text)
+    return _cel().compile(text)
 
 
 def parse(text: str, *, facts: Collection[str]) -> None:
@@ -138,8 +166,6 @@ def context_of(
     ``facts`` are the request's, without those that are null. ``words`` stand in for those of the impact. Raises
     :class:`BadRequest` for text that is not Unicode.
     """
-    import cel
-
     shards = [change.before for change in impact.shards]
     words = words or words_of(impact)
     seen = {
@@ -176,7 +202,7 @@ def context_of(
         "today": today,
     }
     try:
-        return cel.Context(variables=seen)
+        return _cel().Context(variables=seen)
     except ValueError:
         raise BadRequest(f"request {request.id!r} holds text that is not Unicode; write it again") from None
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,19 +11,24 @@ from typing import Any
 import pytest
 
 from disgorge.attestation.provenance import DISTRIBUTIONS
-from disgorge.errors import ExecutionFailed
+from disgorge.errors import ExecutionFailed, InputsMissing
+from disgorge.method import methods
 from disgorge.release.train import change_of_code
+from disgorge.statement.bundle_zip import pack, read_members
+from disgorge.statement.signing import read_key
 from disgorge.training.code.distributions import distributions_used
 from disgorge.training.code.local import LocalCode
 from disgorge.training.environment import environment, unlike_here
 from disgorge.training.kernels import chosen, of_libraries
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers
-from disgorge.training.sandbox.levels import LOWER, Level, reached
+from disgorge.training.sandbox.levels import LOWER, Level, Reached, reached
 from disgorge.training.sandbox.namespace import package_folders
+from disgorge.verify.verify import verify_bundle
 from lineage.storage.objects import sha256_of
 from lineage.storage.tree import Tree, listed
 from lineage.workspace import Workspace
+from tests.disgorge.report_cases import sign_again
 from tests.toys import component_of, toy_of
 
 ROOT = Path(__file__).parents[2]
@@ -184,6 +190,70 @@ def test_edited_code_is_another_recipe_and_a_removal_runs_the_stored_code(tmp_pa
     assert other != tree
     assert {**after["local/scale"][1], "code": tree} == before["local/scale"][1]
     assert after["local/scale"][0] != before["local/scale"][0]
+
+
+HANDED = """
+import json
+from pathlib import Path
+from disgorge.report.compile import write_with_inputs
+from disgorge.request.case import case_of, plan_of
+from disgorge.training.runners.local import Workers
+from lineage.records import plain
+from lineage.workspace import Workspace
+from tests.toys import carry, granted_plan, person
+
+workspace.ledger.append("composition", {"composition": plain(made.composition)})
+workspace.ledger.append("release", {"name": "local", "alias": "live", "composition": made.composition.digest})
+granted_plan(workspace, [person(workspace, "shard-2", 0)])
+with Workers(workspace, count=1) as workers:
+    carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=1))
+case = case_of(workspace, "R-1")
+plan = plan_of(workspace, case)
+print(write_with_inputs(workspace, plan, case))
+"""
+
+
+def test_an_outsider_runs_the_code_that_comes_with_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever verifies has the bundle and the key: no workspace, and no such method, installed or local."""
+    folder, mine = tmp_path / "operator", tmp_path / "outsider"
+    ran = run(project(folder), TRAIN + HANDED)
+    assert ran.returncode == 0, ran.stderr
+    mine.mkdir()
+    workspace = folder / "workspace"
+    handed, key = mine / "R-1-with-inputs.zip", mine / "public.pem"
+    shutil.copy(ran.stdout.strip(), handed)
+    shutil.copy(workspace / ".disgorge" / "public.pem", key)
+    plain = workspace / "reports" / "R-1.zip"
+    without_code(handed, tmp_path / "R-2.zip", workspace)
+    with pytest.raises(InputsMissing, match=r"the local code of local with the digest .*--with-inputs"):
+        verify_bundle(tmp_path / "R-2.zip", public_key=key, level="reexecute")
+    assert not [name for name in read_members(plain) if name.startswith("code/")]
+    shutil.rmtree(folder)
+    assert "local" not in methods()
+    members = read_members(handed)
+    assert {b"from averages import Averages" in data for name, data in members.items() if name.startswith("code/")} == {
+        True, False,
+    }  # fmt: skip
+    if reached().level is not Level.PROCESS:
+        again = verify_bundle(handed, public_key=key, level="reexecute").reexecution
+        assert again is not None
+        assert (again.outcome, again.equal) == ("re-executed", again.components)
+    monkeypatch.setattr("disgorge.verify.inputs.reached", lambda: Reached(Level.PROCESS, (), "bwrap was refused"))
+    with pytest.raises(
+        InputsMissing, match=r"came with the report, and jobs are not confined here \(bwrap was refused\)"
+    ):
+        verify_bundle(handed, public_key=key, level="reexecute")
+
+
+def without_code(handed: Path, path: Path, workspace: Path) -> None:
+    """The same bundle, signed again by its maker, without the code."""
+
+    def leave_out(predicate: dict[str, Any], members: dict[str, bytes]) -> None:
+        for name in [name for name in members if name.startswith("code/")]:
+            del members[name]
+
+    key = read_key(workspace / ".disgorge" / "private" / "signing.pem")
+    path.write_bytes(pack(sign_again(read_members(handed), key, leave_out)))
 
 
 LOOKS = """

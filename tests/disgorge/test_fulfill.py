@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import pytest
 
 from disgorge.audit.rules import audit
 from disgorge.errors import BundleBroken, DisgorgeError, PurgeHeld
+from disgorge.evidence.checks import Verdict
 from disgorge.plan.plan import Action
 from disgorge.removal.containment import take_back
-from disgorge.removal.fulfilled_by import close_fulfilled
+from disgorge.removal.fulfilled_by import _shown, close_fulfilled
 from disgorge.report.bundle import verify_bundle
-from disgorge.report.compile import Written
-from disgorge.request.case import case_of
+from disgorge.report.compile import Written, evidence_of
+from disgorge.request.case import case_of, plan_of
 from disgorge.request.holds.hold import hold_request
 from disgorge.request.holds.purge_hold import hold_purge
 from disgorge.request.withdrawn.forget_list import overlap_list
@@ -25,15 +27,18 @@ from disgorge.request.workflow.plan_request import plan_request
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import public_pem, read_key
 from disgorge.tracking.registry import Registrar
+from disgorge.training.sandbox.levels import Level, reached
 from lineage.records import Selector, canonical
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
 from policies.taxonomy import Outcome
 from tests import lookalikes, toys
 from tests.disgorge.report_cases import sign_again
+from tests.in_process import InProcessRunner
 from tests.stores import registry_of
 
 WHOLE = "shard-3"
+LAW: dict[str, Any] = toys.GDPR | {"identity_verified": True, "facts": {"gdpr_ground": "d"}}
 
 
 @pytest.fixture(scope="module")
@@ -98,17 +103,59 @@ def test_a_part_does_not_fulfill_the_whole(workspace: Workspace) -> None:
 
 
 def test_a_removal_that_was_to_be_shown_by_less_does_not_fulfill(workspace: Workspace) -> None:
-    law = toys.GDPR | {"identity_verified": True, "facts": {"gdpr_ground": "d"}}
     person = [toys.person(workspace, "shard-3", 1)]
-    toys.filed_and_decided(workspace, person, law, request_id="R-2")
-    toys.remove(workspace, person)
+    toys.filed_and_decided(workspace, person, LAW, request_id="R-2")
+    toys.granted_plan(workspace, person)
+    toys.carry(workspace, independent=lambda: InProcessRunner(workspace))
     with pytest.raises(
         DisgorgeError,
-        match=r"R-1 gave less than R-2 is owed: it had to be shown by equal bits, of a run that need not be confined, "
+        match=r"R-1 gave less than R-2 is owed: it was shown by equal bits, of a run that need not be confined, "
         r"and owed is a confined run \(landlock or better\) and equal bits",
     ):
         close(workspace)
     assert case_of(workspace, "R-2").closed is None
+
+
+@pytest.mark.skipif(reached().level is Level.PROCESS, reason=f"confinement cannot be tried here: {reached().why}")
+def test_a_removal_that_was_shown_by_more_than_its_plan_demanded_fulfills(tmp_path: Path) -> None:
+    """The contract asks for equal bits alone; all runs were confined, as the law asks, and trying that held."""
+    workspace, toy = Workspace.init(tmp_path / "workspace", clock=lambda: toys.NOW), toys.toy_of("averages", 3)
+    toys.populate(workspace, toy, tmp_path / "sources")
+    confined = InProcessRunner(workspace, claims=Level.LANDLOCK)
+    toys.train(workspace, toy, confined)
+    person = [toys.person(workspace, "shard-3", 1)]
+    toys.filed_and_decided(workspace, person, LAW, request_id="R-2")
+    plan = toys.granted_plan(workspace, person)
+    assert toys.carry(workspace, runner=confined, independent=lambda: confined).verdict == "certified"
+    assert plan.confinement is Level.PROCESS
+    evidence = evidence_of(workspace, case_of(workspace, "R-1").last_report.evidence)
+    assert _shown(plan, evidence) == (Level.LANDLOCK, True)
+    (check,) = [each for each in evidence.checks if each.name == "never-trained"]
+    for less in (
+        replace(check, controls=tuple(each for each in check.controls if each.name != "confinement")),
+        replace(check, controls=tuple(replace(each, held=False) for each in check.controls)),
+        replace(check, detail=check.detail | {"level": None}),
+        replace(check, verdict=Verdict.INCONCLUSIVE),
+        replace(check, subject="another release"),
+    ):
+        others = tuple(less if each is check else each for each in evidence.checks)
+        assert _shown(plan, replace(evidence, checks=others))[0] is Level.PROCESS
+    assert close(workspace).verdict == "certified"
+
+
+def test_equal_bits_count_where_every_part_has_them(after: Workspace) -> None:
+    case = case_of(after, "R-1")
+    plan, evidence = replace(plan_of(after, case), equal_bits=False), evidence_of(after, case.last_report.evidence)
+    (check,) = [each for each in evidence.checks if each.name == "never-trained"]
+
+    def told(*words: str) -> bool:
+        named = [{"name": str(place), "shown by": each} for place, each in enumerate(words)]
+        other = replace(check, detail=check.detail | {"components": named})
+        return _shown(plan, replace(evidence, checks=(other,)))[1]
+
+    assert told("equal bits", "confinement and equal bits")
+    assert not told("equal bits", "confinement")
+    assert not told()
 
 
 def test_two_removals_do_not_fulfill_as_one(workspace: Workspace) -> None:

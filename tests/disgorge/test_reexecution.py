@@ -177,6 +177,53 @@ def test_inputs_that_unpack_to_more_than_a_shard_may_hold_are_not_read(averages:
         verified(averages, path)
 
 
+def in_code(change: Callable[[dict[str, bytes], str], object]) -> Change:
+    """Change the members below ``code/``, given with the name of the listing."""
+
+    def edit(predicate: dict[str, Any], members: dict[str, bytes]) -> None:
+        code = {note["recipe"]["code"] for note in json.loads(members["recipes.json"])}
+        change(members, f"code/{code.pop()}.bin")
+
+    return edit
+
+
+def _other_file(members: dict[str, bytes], listing: str) -> None:
+    (name,) = (name for name in members if name.startswith("code/") and name != listing)
+    members[name] += b"\n"
+
+
+def _lost_file(members: dict[str, bytes], listing: str) -> None:
+    (name,) = (name for name in members if name.startswith("code/") and name != listing)
+    del members[name]
+
+
+WRONG_CODE: dict[str, tuple[Callable[[dict[str, bytes], str], object], str]] = {
+    "another file": (_other_file, r"code/[0-9a-f]{64}\.bin is not what has that digest"),
+    "a file is missing": (_lost_file, r"code/[0-9a-f]{64}\.bin is missing, and the code of a recipe lists it"),
+    "the listing is missing": (lambda members, listing: members.pop(listing), "unexpected file code/.*no recipe read"),
+    "no listing": (lambda members, listing: members.update({listing: b"[]x"}), r"bin is not the listing of a tree"),
+    "code of no recipe": (lambda members, _: members.update({f"code/{'0' * 64}.bin": b""}), "unexpected file code/000"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_CODE)
+def test_code_in_a_bundle_is_what_recipes_name(averages: Removal, tmp_path: Path, wrong: str) -> None:
+    change, said = WRONG_CODE[wrong]
+    path = resigned(averages, tmp_path / "R-1.zip", in_code(change))
+    with pytest.raises(BundleBroken, match=said):
+        verify_bundle(path, public_key=averages.workspace.home / "public.pem")
+
+
+def test_other_bits_of_what_promises_none_accuse_nobody(averages: Removal, tmp_path: Path) -> None:
+    """The recipe says so when it was made: here it is put there afterwards, and the weights are no recipe's."""
+    path = lying(averages, tmp_path / "R-1.zip", shift=0.05)
+    path = resigned(
+        averages, path, in_recipes(lambda notes: [note["recipe"].update(deterministic=False) for note in notes]), path
+    )
+    with pytest.raises(InputsMissing, match=r"has other bits here, and it was trained with .*--level attestations"):
+        verified(averages, path)
+
+
 def test_data_changed_in_the_workspace_is_named(averages: Removal, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(averages.workspace.root, copy)
@@ -257,6 +304,8 @@ HOSTILE: list[tuple[tuple[Any, ...], Any]] = [
     (("method",), "no such method"), (("method",), []), (("version",), "0"), (("version",), None),
     (("parameters",), []), (("threads",), "many"), (("kind",), {}), (("question",), {"a": 1}), (("layout",), {}),
     (("uses", 0, "digest"), "../x"), (("uses", 0, "of"), "secret"), (("uses",), {}), (("uses",), 7),
+    (("code",), "../x"), (("code",), []), (("code",), "0" * 64), (("entry",), 7),
+    (("device",), "tpu"), (("device",), {}),
 ]  # fmt: skip
 
 

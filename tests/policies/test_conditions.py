@@ -1,5 +1,8 @@
 """Conditions end, reach nothing, and never count an error as false."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,6 +40,37 @@ def test_no_answer_is_said(text, says):
 
 def test_names_bound_by_a_macro_and_words_in_quotes_are_no_unknown_names():
     parse("impact.licenses.exists(license, license in ['request.nonsense', \"impact.nonsense\"])", facts=())
+
+
+PULLED = "prompt_toolkit", "typer", "rich", "pygments"
+"""What the command line of the package imports."""
+ENGINE = """
+import sys
+from policies.packs.conditions import holds
+assert holds("impact.items > 0", {"impact": {"items": 1}})
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+import cel
+assert cel.compile("1 == 1").execute({}) and holds("impact.items > 0", {"impact": {"items": 1}})
+"""
+
+
+def test_the_engine_is_loaded_without_its_command_line_and_the_package_after_it():
+    loaded = subprocess.run([sys.executable, "-c", ENGINE], capture_output=True, text=True, check=True).stdout.split()
+    assert "cel" in loaded
+    assert not set(PULLED) & set(loaded)
+
+
+FLAT = (
+    "import policies.packs.conditions as c; c.PathFinder = type('', (), {'find_spec': staticmethod(lambda *_: None)})"
+)
+"""The engine lies elsewhere in the package, as far as can be found."""
+
+
+@pytest.mark.parametrize("first", ["import cel", FLAT], ids=["loaded already", "lies elsewhere"])
+def test_the_whole_package_serves_as_well(first):
+    code = f"{first}; from policies.packs.conditions import _cel, holds; import sys; assert holds('1 == 1', {{}});"
+    code += "assert _cel() is sys.modules['cel']"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_dates_compare_as_text():

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 from dataclasses import replace
 
-import cel  # noqa: F401 - here, for its own imports draw random numbers, which Hypothesis forbids while a pack is drawn
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 

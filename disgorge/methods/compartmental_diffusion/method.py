@@ -93,8 +93,11 @@ class CompartmentalDiffusion:
     def layout(self, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
         """Return backbone and router on the core, then a compartment and a posterior part per shard that exists.
 
-        Without any core there is nothing to build on and the layout is empty.
+        Without any core there is nothing to build on and the layout is empty. On the CPU alone: the sampler's schedule
+        stays there, and sums along a row have no deterministic kernel elsewhere.
         """
+        if spec.device != "cpu":
+            raise BadModel(f"device: {self.name} trains on the cpu alone; take `device: {spec.device}` out")
         settings = read_settings(Settings, spec.parameters, seed=spec.seed)
         core, removable = existing_shards(spec, shards, ("image",))
         if not core:

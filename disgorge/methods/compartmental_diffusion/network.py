@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from disgorge.errors import BadModel
 from disgorge.methods.compartmental_diffusion.settings import NORM_GROUPS
-from disgorge.methods.shared.tensors import deterministic
 
 UP, DOWN = ".up", ".down"
 """Suffixes of an adapter's two tensors for a weight: (out, rank) and (rank, inputs)."""
@@ -25,8 +24,8 @@ TRAIN_LEVELS = 1000
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[torch.Generator]:
-    """Give a seeded generator, with deterministic algorithms; leave torch's own random state as it was."""
-    with torch.random.fork_rng(devices=[]), deterministic():
+    """Give a seeded generator; leave torch's own random state as it was."""
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)
 

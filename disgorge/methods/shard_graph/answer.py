@@ -11,7 +11,7 @@ from disgorge.methods.shard_graph import encoder as encoding
 from disgorge.methods.shard_graph.adapter import adapt
 from disgorge.methods.shard_graph.settings import Settings
 from disgorge.methods.shared.classifier import Classifier
-from disgorge.methods.shared.tensors import as_tensors, deterministic, images_of, labels_of, tensors_digest
+from disgorge.methods.shared.tensors import as_tensors, images_of, labels_of, tensors_digest
 
 if TYPE_CHECKING:
     from disgorge.method import Array, Tensors
@@ -59,12 +59,12 @@ class ShardGraphClassifier(Classifier):
     def predict(self, items: Items) -> "Array":
         """Return class probabilities, (items, classes), float64."""
         images = images_of(items, self._settings.scale, self._encoder)  # (items, channels, height, width)
-        with deterministic(), torch.no_grad():
+        with torch.no_grad():
             return np.concatenate([self._answer(batch) for batch in torch.split(images, _ITEMS_AT_ONCE)])
 
     def _answer(self, images: torch.Tensor) -> "Array":
         tokens = encoding.encode(self._encoder, images)  # (items, tokens, dims)
-        probabilities: Array = self._mixed(self._adapters, tokens).numpy()
+        probabilities: Array = self._mixed(self._adapters, tokens).cpu().numpy()
         return probabilities
 
     def _mixed(self, adapters: "list[dict[str, torch.Tensor]]", tokens: torch.Tensor) -> torch.Tensor:
@@ -87,4 +87,4 @@ class ShardGraphClassifier(Classifier):
 
     def labels(self, items: Items) -> "Array":
         """Return the items' labels, (items,) int64, checked."""
-        return labels_of(items, self._prototypes.shape[0]).numpy()
+        return labels_of(items, self._prototypes.shape[0]).cpu().numpy()

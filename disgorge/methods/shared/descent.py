@@ -98,7 +98,9 @@ class AdamW:
 
     def __init__(self, tensors: Sequence[Tensor], decay: float) -> None:
         self._tensors, self._decay = tensors, decay
-        self.state = [(torch.zeros_like(each), torch.zeros_like(each), torch.zeros(())) for each in tensors]
+        self.state = [
+            (torch.zeros_like(each), torch.zeros_like(each), torch.zeros((), device="cpu")) for each in tensors
+        ]
         """Of each tensor the mean of its gradients, that of their squares, and the number of steps."""
 
     def step(self, rate: float) -> None:
@@ -135,7 +137,7 @@ class _State:
             for name, tensor in self._named():
                 tensor.copy_(kept[name])
         if self.generator is not None:
-            self.generator.set_state(kept["generator"])
+            self.generator.set_state(kept["generator"].cpu())
         return int(kept["done"])
 
     def _named(self) -> Iterator[tuple[str, Tensor]]:

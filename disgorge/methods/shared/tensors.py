@@ -1,13 +1,12 @@
 """From items and arrays to tensors and back, always the same bits: what methods for labeled images share.
 
-Copies in torch's own memory, float32 on the CPU: kernels may round differently on unaligned memory, which arrays read
-from a file can have. Imports torch, so methods import it where they train.
+Copies in torch's own memory, float32 on the device that the caller has set: kernels may round differently on unaligned
+memory, which arrays read from a file can have. Imports torch, so methods import it where they train.
 """
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,18 +28,9 @@ def he_kernel(out: int, into: int, generator: torch.Generator) -> Tensor:
     return torch.randn(out, into, 3, 3, generator=generator, dtype=torch.float32) * math.sqrt(2 / (9 * into))
 
 
-@contextmanager
-def deterministic() -> Iterator[None]:
-    """Allow only deterministic kernels inside a ``with``, and put back what was allowed before.
-
-    By the debug mode: ``torch.use_deterministic_algorithms`` loads torch's compiler first, a second that nothing needs.
-    """
-    before = torch.get_deterministic_debug_mode()
-    torch.set_deterministic_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.set_deterministic_debug_mode(before)
+def generator_of(seed: int) -> torch.Generator:
+    """Return a seeded generator on the device that tensors are made on, which draws another sequence on each."""
+    return torch.Generator(torch.get_default_device()).manual_seed(seed)
 
 
 def as_tensors(arrays: "Mapping[str, Array]") -> dict[str, Tensor]:
@@ -50,7 +40,7 @@ def as_tensors(arrays: "Mapping[str, Array]") -> dict[str, Tensor]:
 
 def as_arrays(tensors: Mapping[str, Tensor]) -> "dict[str, Array]":
     """Return copies of tensors as arrays, sorted by name."""
-    return {name: tensors[name].detach().numpy().copy() for name in sorted(tensors)}
+    return {name: tensors[name].detach().cpu().numpy().copy() for name in sorted(tensors)}
 
 
 def images_of(items: Items, scale: float = 1.0, like: Mapping[str, Tensor] | None = None) -> Tensor:

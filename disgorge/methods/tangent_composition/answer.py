@@ -9,7 +9,7 @@ from torch import Tensor
 
 from disgorge.method import Items
 from disgorge.methods.shared.classifier import Classifier
-from disgorge.methods.shared.tensors import as_tensors, deterministic, images_of, labels_of, tensors_digest
+from disgorge.methods.shared.tensors import as_tensors, images_of, labels_of, tensors_digest
 from disgorge.methods.tangent_composition import network
 from disgorge.methods.tangent_composition.settings import Settings
 
@@ -48,8 +48,8 @@ class TangentClassifier(Classifier):
     def outputs(self, items: Items) -> "Array":
         """Return f_lin before any scaling, shape (items, classes), float64."""
         images = images_of(items, self._settings.scale, self._weights)  # (items, channels, height, width)
-        with deterministic(), torch.no_grad():
-            return torch.cat([self._answer(few) for few in torch.split(images, _ITEMS_AT_ONCE)]).double().numpy()
+        with torch.no_grad():
+            return torch.cat([self._answer(few) for few in torch.split(images, _ITEMS_AT_ONCE)]).double().cpu().numpy()
 
     def _answer(self, images: Tensor) -> Tensor:
         hidden = network.stage_one(self._weights, images)  # (items, filters, height, width)
@@ -64,7 +64,7 @@ class TangentClassifier(Classifier):
 
     def labels(self, items: Items) -> "Array":
         """Return the items' labels, (items,) int64, checked."""
-        return labels_of(items, len(self._weights["head.bias"])).numpy()
+        return labels_of(items, len(self._weights["head.bias"])).cpu().numpy()
 
     def _logs(self, outputs: "Array") -> "Array":
         z = self._settings.sharpness * outputs  # (items, classes)

@@ -25,7 +25,7 @@ from disgorge.request.withdrawn.forget_list import forgotten_own
 from disgorge.request.workflow.decide import granted_decision
 from disgorge.request.workflow.estimate import expected
 from disgorge.request.workflow.impact import impact_as_planned, impact_of, impact_of_all
-from disgorge.request.workflow.repeatable import refusal, unrepeatable
+from disgorge.request.workflow.repeatable import refusal, require_promised_bits, unrepeatable
 from lineage.catalog.catalog import Catalog
 from lineage.records import Component, Impact, canonical
 from lineage.shards.cut import refuse_lost_rows
@@ -91,6 +91,7 @@ def plan_requests(
         )  # fmt: skip
 
     plan = planned({})
+    require_promised_bits(workspace, plan)
     left_alone = unrepeatable(workspace, plan, case, strictly=retrain_untouched)
     if case.withdrawn and retrain_untouched and not withdraw and not left_alone:
         _require_news(workspace, case, impact)
@@ -104,6 +105,7 @@ def plan_requests(
             }
             for release, parts in left_alone.items()
         })  # fmt: skip
+        require_promised_bits(workspace, plan)
     left_out = together[0].left_out if together else _left_out(workspace, case)
     plan = replace(
         plan, expected=expected(workspace, plan, case, models=models_trained(plan.probes)), left_out=left_out

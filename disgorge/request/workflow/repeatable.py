@@ -19,9 +19,10 @@ from disgorge.plan.plan import Action, Plan, shards_after
 from disgorge.plan.results import Retrained
 from disgorge.request.case import Case
 from disgorge.training.assemble import spec_of
-from disgorge.training.environment import cannot_repeat, unlike_here
+from disgorge.training.environment import UNREPEATED, cannot_repeat, unlike_here
 from disgorge.training.make import recordings
 from disgorge.training.sandbox.levels import reached
+from disgorge.training.sandbox.nvidia import DEVICE, lacking
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
 from lineage.records import Component, Composition, Cost, Shard
@@ -100,6 +101,14 @@ def current_members(composition: Composition, case: Case) -> dict[str, str]:
     return members
 
 
+def trained_models(workspace: Workspace, plan: Plan) -> tuple[ModelSpec, ...]:
+    """Return the descriptions of the models of which a plan trains a part."""
+    releases = {step.release for step in plan.steps if step.action is Action.RETRAIN}
+    renewed = [step for step in plan.steps if step.action is Action.RECOMPOSE and step.subject in releases]
+    with Catalog.of(workspace) as catalog:
+        return tuple(spec_of(catalog.composition(step.detail_as(RenewalDetail).before)) for step in renewed)
+
+
 def require_repeatable(workspace: Workspace, plan: Plan, case: Case) -> None:
     """Raise :class:`EnvironmentDiffers` while evidence that the plan still needs cannot be had here."""
     done = case.steps.get(plan.digest, {})
@@ -112,8 +121,27 @@ def require_repeatable(workspace: Workspace, plan: Plan, case: Case) -> None:
             f"request {' '.join(plan.requests)} must be shown by runs confined at level {plan.confinement}, and this "
             f"machine reaches {here.level} ({here.why}); {raised}, then run this again (`disgorge doctor` says more)"
         )
+    require_promised_bits(workspace, plan)
+    for spec in trained_models(workspace, plan):
+        if spec.device == DEVICE and (why := lacking()):
+            raise EnvironmentDiffers(
+                f"request {' '.join(plan.requests)} trains parts of {spec.release} on device {DEVICE}, and {why}; "
+                "carry it out on a machine that has one"
+            )
     if parts := unrepeatable(workspace, plan, case):
         raise refusal(" ".join(plan.requests), parts)
+
+
+def require_promised_bits(workspace: Workspace, plan: Plan) -> None:
+    """Raise :class:`EnvironmentDiffers` where a plan demands equal bits of a model whose recipe promises none."""
+    for spec in trained_models(workspace, plan) if plan.equal_bits else ():
+        if not spec.deterministic:
+            request = " ".join(plan.requests)
+            raise EnvironmentDiffers(
+                f"request {request} must be shown by equal bits, and {spec.release} is trained with `deterministic: "
+                "false`, which promises none; train it with `deterministic: true` and plan the request again, or have "
+                f"it destroyed with `disgorge request plan {request} --withdraw {spec.release}`"
+            )
 
 
 def refusal(request: str, found: Mapping[str, Mapping[str, Unrepeatable]]) -> EnvironmentDiffers:
@@ -148,6 +176,8 @@ def _why(
     for component in reversed([each for each in known if each.recipe]):
         if determining(component.recipe) != target:
             why = ("the model without the items asks for another recipe",)
+        elif component.recipe.get("deterministic") is False:
+            why = (UNREPEATED,)
         elif component.recipe.get("version") != method.version:
             why = (f"{method.name} was {component.recipe.get('version')} and is {method.version}",)
         else:

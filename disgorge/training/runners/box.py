@@ -21,9 +21,10 @@ from typing import IO, Any
 
 import disgorge
 from disgorge.training.kernels import steered
+from disgorge.training.sandbox import nvidia
 from disgorge.training.sandbox.bytecode import bytecode_of
 from disgorge.training.sandbox.inputs import Stage
-from disgorge.training.sandbox.levels import Level, Reached
+from disgorge.training.sandbox.levels import Level, Reached, with_gpu
 from disgorge.training.sandbox.namespace import FILTERED, PYTHON, command, package_folders
 from disgorge.training.sandbox.seccomp import filter_descriptor, filter_program
 from lineage.records import Json
@@ -53,10 +54,17 @@ class Box:
     """A process that waits for one order; use :meth:`order`, then read :meth:`frames`, then :meth:`close`."""
 
     def __init__(
-        self, workspace: Workspace, reached: Reached, *, variables: Mapping[str, str], imports: Sequence[str]
+        self,
+        workspace: Workspace,
+        reached: Reached,
+        *,
+        variables: Mapping[str, str],
+        imports: Sequence[str],
+        gpu: bool = False,
     ) -> None:
         self.stage = Stage(workspace)
-        self.reached = reached
+        self.reached = with_gpu(reached) if gpu else reached
+        self._gpu = gpu
         self._said: deque[bytes] = deque(maxlen=_LAST_LINES)
         self._imports = tuple(imports)
         is_boxed = reached.level is Level.NAMESPACE
@@ -65,6 +73,7 @@ class Box:
             "inputs": "/in" if is_boxed else str(self.stage.inputs),
             "hidden": str(workspace.root.absolute()),
             "landlock": reached.level is Level.LANDLOCK,
+            "gpu": gpu,
             "imports": list(imports),
         }
         job = ("-m", WORKER, json.dumps(told), str(os.getpid()))  # the last word names this program to people
@@ -80,6 +89,7 @@ class Box:
         """Start the job's process in this world; it confines itself, or nothing does."""
         folders = dict.fromkeys(_FOLDERS, str(self.stage.scratch))
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        inherited |= nvidia.variables(str(self.stage.scratch)) if self._gpu else {}
         environ = steered(inherited | _FIXED | folders | _search_path(), variables)
         return subprocess.Popen(
             [sys.executable, "-P", "-s", *job], cwd=self.stage.scratch, env=environ, start_new_session=True, **_PIPES
@@ -89,13 +99,15 @@ class Box:
         self, job: Sequence[str], workspace: Workspace, variables: Mapping[str, str], imports: Sequence[str]
     ) -> subprocess.Popen[bytes]:
         """Start the job's process in namespaces of its own."""
-        gaps = self.reached.gaps
+        gaps, of_gpu = self.reached.gaps, nvidia.variables() if self._gpu else {}
         descriptor = filter_descriptor(filter_program(sockets=True, namespaces=FILTERED not in gaps))
         try:
             box = command(
                 self.stage.inputs,
-                environ=steered(_FIXED | _search_path(), variables),
+                environ=steered(_FIXED | _search_path() | of_gpu, variables),
                 filter_fd=descriptor,
+                code=nvidia.driver_libraries() if self._gpu else (),
+                devices=nvidia.device_nodes() if self._gpu else (),
                 pycache=_bytecode(_loaded_late.get(tuple(imports), frozenset()) | {WORKER, *imports}, gaps),
                 gaps=gaps,
                 workspace=workspace.root,

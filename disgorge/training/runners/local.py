@@ -19,15 +19,16 @@ from types import TracebackType
 from typing import Any
 
 from disgorge.errors import ExecutionFailed, KernelsDiffer
-from disgorge.method import entry_of
+from disgorge.method import entry_of, methods
 from disgorge.training.code.distributions import distributions_used
 from disgorge.training.code.kept import code_to_run
 from disgorge.training.code.local import LocalCode
 from disgorge.training.kernels import chosen
-from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, method_of, trains, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, device_of, libraries_of, method_of, trains, unseen
 from disgorge.training.runners.box import Box
 from disgorge.training.runners.checkpoints import SECONDS_BETWEEN, KeptCheckpoints, unsaid
 from disgorge.training.sandbox.levels import Level, reached
+from disgorge.training.sandbox.nvidia import DEVICE, gpu, lacking
 from disgorge.training.sandbox.staged import Staged, items_as_bytes
 from lineage.errors import LineageError
 from lineage.records import Json
@@ -76,8 +77,12 @@ class Workers:
         _open.discard(self)
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
-        """Yield each job as it is done. Raises :class:`ExecutionFailed` with the worker's own words."""
+        """Yield each job as it is done. Raises :class:`ExecutionFailed` with the worker's own words.
+
+        Nothing is started where one of them trains on a device that is not there; a question is answered on the CPU.
+        """
         todo, heard = deque(jobs), _Heard()
+        _require_devices(todo)
         running: set[int] = set()
         try:
             while todo or running:
@@ -132,6 +137,7 @@ class Workers:
             "variables": dict(setting.variables),
             "keeps": self._keeps if job.resumes else None,
             "checkpoint": order.checkpoint,
+            "gpu": found.plain() if setting.gpu and (found := gpu()) else None,
         }
         Thread(target=_listen, args=(order, told, heard), daemon=True).start()
         return order.number
@@ -160,7 +166,8 @@ class Workers:
         self._waiting += [(setting, self._start(setting)) for setting in wanted]
 
     def _start(self, setting: "_Setting") -> Box:
-        return Box(self.workspace, reached(), variables=dict(setting.variables), imports=setting.imports)
+        variables, imports = dict(setting.variables), setting.imports
+        return Box(self.workspace, reached(), variables=variables, imports=imports, gpu=setting.gpu)
 
     def _let_go(self, order: "_Order") -> None:
         self._running.pop(order.number, None)
@@ -169,19 +176,33 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What a process is started with: the variables that steer kernels, and the libraries it loads."""
+    """What a process is started with: the variables that steer kernels, the libraries it loads, and a GPU or none."""
 
     variables: tuple[tuple[str, str], ...]
     imports: tuple[str, ...]
+    gpu: bool
 
 
 def _setting(job: Job) -> _Setting:
     variables = chosen() if job.variables is None else job.variables
-    return _Setting(tuple(sorted(variables.items())), _libraries(job))
+    return _Setting(
+        tuple(sorted(variables.items())), _libraries(job), device_of(job.recipe) == DEVICE and not lacking()
+    )
+
+
+def _require_devices(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        if trains(job.recipe) and device_of(job.recipe) == DEVICE and (why := lacking()):
+            raise ExecutionFailed(
+                f"training {job.name} was not started: its recipe trains on device {DEVICE}, and {why}; run this on a "
+                "machine that has one, or train with `device: cpu`, which is another recipe"
+            )
 
 
 def _libraries(job: Job) -> tuple[str, ...]:
-    return () if job.entry else tuple(libraries_of(job.recipe))
+    if job.entry or ("code" in job.recipe and method_of(job.recipe) not in methods()):
+        return job.libraries
+    return tuple(libraries_of(job.recipe))
 
 
 _numbers = itertools.count(1)

@@ -2,10 +2,10 @@
 
 Started by :mod:`disgorge.training.runners.box` ahead of its job: it loads the libraries, is confined, and waits for one
 order on standard input, a JSON line with ``recipe``, the ``method`` as the entry point that names it, its
-``libraries``, the ``variables`` that steer kernels, and the ``sizes`` of the sets of items that follow it; perhaps with
-``keeps``, the seconds after which its state is kept, and the ``checkpoint`` among its inputs that it goes on from. What
-it says leaves as JSON lines: ``ready``; ``done`` of ``total``; ``checkpoint``, and in the end ``result``, whose bytes
-follow them, or ``error``. It ends when standard input does.
+``libraries``, the ``variables`` that steer kernels, the ``gpu`` it is given, None without one, and the ``sizes`` of the
+sets of items that follow it; perhaps with ``keeps``, the seconds after which its state is kept, and the ``checkpoint``
+among its inputs that it goes on from. What it says leaves as JSON lines: ``ready``; ``done`` of ``total``;
+``checkpoint``, and in the end ``result``, whose bytes follow them, or ``error``. It ends when standard input does.
 """
 
 import datetime as dt
@@ -30,6 +30,7 @@ from disgorge.training.carry_out import carry_out
 from disgorge.training.environment import environment_in_use, processor
 from disgorge.training.kernels import not_as_asked
 from disgorge.training.sandbox.landlock import confine
+from disgorge.training.sandbox.nvidia import DEVICE
 from disgorge.training.sandbox.staged import Staged, items_from
 from lineage.errors import LineageError
 from lineage.records import Json
@@ -56,7 +57,7 @@ def main(told: Mapping[str, Any]) -> None:
     answers = _take_standard_output()
     processor()  # read before this process is confined
     preload((*_EVERY_JOB, *told["imports"]))
-    confined = bool(told["landlock"]) and confine(Path(told["folder"]), hidden=Path(told["hidden"]))
+    confined = bool(told["landlock"]) and confine(Path(told["folder"]), hidden=Path(told["hidden"]), gpu=told["gpu"])
     say = _Voice(answers)
     say(ready=True, confined=confined)
     line = sys.stdin.buffer.readline()
@@ -89,9 +90,10 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice", given: Seque
     try:
         _search(inputs.code)
         method = _method(order.get("method"))
+        device = "cpu" if order.get("gpu") is None else DEVICE
         kept = _Kept(order, inputs, say, started) if order.get("keeps") is not None else NO_CHECKPOINTS
-        made = carry_out(inputs, recipe, method=method, given=given, progress=progress, checkpoints=kept)
-        environment = environment_in_use(order["libraries"])
+        made = carry_out(inputs, recipe, method=method, given=given, device=device, progress=progress, checkpoints=kept)
+        environment = environment_in_use(order["libraries"], given=order.get("gpu"))
         if other := not_as_asked(order["variables"], environment["kernels"]):
             say(error=f"{other}; run the command again", machine=True, kernels=True)
             return
@@ -122,7 +124,7 @@ class _Kept:
         """Say what ``state`` returns where it is time to; that takes a small share of all time, however large it is."""
         if (now := time.perf_counter()) < self._next:
             return
-        environment = environment_in_use(self._order["libraries"])
+        environment = environment_in_use(self._order["libraries"], given=self._order.get("gpu"))
         if not not_as_asked(self._order["variables"], environment["kernels"]):
             data, ended = save_tensors(state()), dt.datetime.now(dt.UTC)
             self._say(

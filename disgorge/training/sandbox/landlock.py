@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from disgorge.training.sandbox.nvidia import device_nodes, driver_libraries
 from disgorge.training.sandbox.seccomp import refuse_calls
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ KEPT = (".disgorge", "shards", "reports", "mlruns", "mlartifacts")
 _SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin", "/etc", "/sys", *(f"/proc/{name}" for name in _OF_THE_KERNEL))
 _OF_AN_INSTALLATION = ("bin", "sbin", "lib", "lib32", "lib64", "libexec", "share", "etc", "ssl", "pyvenv.cfg")
 """What is code below /usr and Python's prefixes; people keep other things there as well."""
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "nvidia*", "nvidia-caps/*", "dri/*", "kfd")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 """Below ``/dev``. Not shared memory, where a copy could lie: loaders that share memory between processes fail."""
+_OF_A_GPU = ("/proc/driver", "/proc/devices")
+"""What its driver's library reads besides."""
 
 
 def abi() -> int:
@@ -47,11 +50,12 @@ def abi() -> int:
     return landlockpy.abi_version()
 
 
-def confine(folder: Path, *, hidden: Path) -> bool:
+def confine(folder: Path, *, hidden: Path, gpu: bool = False) -> bool:
     """Allow this process, from now on, to read installed code and ``folder``, and to write to ``folder`` alone.
 
     Returns whether that holds, and hides ``hidden`` but for what of it is ``folder`` or code: it does not where a whole
-    installation lies above it. It is for good, for whatever this process starts too.
+    installation lies above it. It is for good, for whatever this process starts too. With ``gpu`` it may use the device
+    nodes of GPUs as well.
     """
     code = list(_code())
     if abi() < 1 or any(hidden.resolve().is_relative_to(path.resolve()) for path in code):
@@ -63,14 +67,18 @@ def confine(folder: Path, *, hidden: Path) -> bool:
     try:
         with Ruleset() as rules:
             allowed = [(path, read) for path in code]
-            allowed += [(path, device) for name in _DEVICES for path in Path("/dev").glob(name)]
+            allowed += [(Path("/dev", name), device) for name in _DEVICES]
+            if gpu:
+                allowed += [(path, device) for path in device_nodes()]
+                allowed += [(path, read) for path in (*map(Path, _OF_A_GPU), *driver_libraries())]
+                allowed += [(Path("/proc/self/task"), read | AccessFS.WRITE_FILE)]  # it names its threads
             allowed += [(path, AccessFS.READ_DIR) for path in _searched() if path.is_dir()]
             for path, access in (*allowed, (folder, rules.handled_fs)):
                 _allow(rules, path, access)
             rules.restrict()
     except (LandlockError, OSError):
         return False
-    return refuse_calls()
+    return refuse_calls(gpu=gpu)
 
 
 def _allow(rules: "Ruleset", path: Path, access: "AccessFS") -> None:

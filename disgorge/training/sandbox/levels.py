@@ -13,7 +13,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from subprocess import SubprocessError
@@ -21,10 +21,11 @@ from subprocess import SubprocessError
 from disgorge.errors import ExecutionFailed, WrongUse
 from disgorge.training.sandbox.landlock import abi
 from disgorge.training.sandbox.namespace import FILTERED, INSTALL, NO_PROC, PYTHON, run
+from disgorge.training.sandbox.nvidia import SHARED
 from disgorge.training.sandbox.seccomp import can_filter
 from policies.taxonomy import Confinement as Level
 
-__all__ = ["LOWER", "UNCONFINED", "Level", "Reached", "level_line", "reached", "remedy_for", "words"]
+__all__ = ["LOWER", "UNCONFINED", "Level", "Reached", "level_line", "reached", "remedy_for", "with_gpu", "words"]
 
 LOWER = "DISGORGE_CONFINEMENT"
 """The variable that holds confinement to a level below what the machine reaches."""
@@ -53,6 +54,11 @@ class Reached:
 
 UNCONFINED = Reached(Level.PROCESS)
 """What a job has that is carried out in a process which nothing confines."""
+
+
+def with_gpu(confinement: Reached) -> Reached:
+    """Return what a job has here that is given a GPU."""
+    return replace(confinement, gaps=(*confinement.gaps, SHARED))
 
 
 @cache
@@ -85,7 +91,7 @@ weights that a method keeps at a place of its own would have gone unnoticed.'
     >>> words(Level.NAMESPACE).startswith("namespace (hermetic): it could read its inputs")
     True
     """
-    without = f" The box was {', '.join(gaps)}." if gaps else ""
+    without = f" The job was {', '.join(gaps)}." if gaps else ""
     return f"{level}{' (hermetic)' if level is Level.NAMESPACE else ''}: {level.words}.{without}"
 
 
@@ -97,7 +103,7 @@ def level_line(confinement: Reached) -> str:
     """
     why = f"; {confinement.why}" if confinement.why else ""
     raised = f"; to raise it: {confinement.raise_by}" if confinement.raise_by else ""
-    return f"confinement: {confinement.level}{why}{raised}"
+    return f"confinement: {', '.join((confinement.level, *confinement.gaps))}{why}{raised}"
 
 
 _REMEDIES = (

@@ -138,7 +138,7 @@ def command(
     for path in dict.fromkeys(path.absolute() for path in visible):
         words += ["--ro-bind", str(path), str(path)]
         words += _covered(folder for folder in path.rglob("__pycache__") if folder.is_dir())
-    words += _proc(gaps)
+    words += _proc(gaps, names_threads=bool(devices))
     words += ["--dev", "/dev"]
     for device in devices:
         words += ["--dev-bind", str(device), str(device)]
@@ -182,13 +182,6 @@ def run(
         )  # fmt: skip
     finally:
         os.close(descriptor)
-
-
-def nvidia_devices() -> list[Path]:
-    """Return the device nodes of NVIDIA's GPUs that there are. Not tried on a machine that has one."""
-    return [
-        path for pattern in ("nvidia*", "nvidia-caps/*") for path in Path("/dev").glob(pattern) if not path.is_dir()
-    ]
 
 
 @cache
@@ -268,14 +261,30 @@ def _covered(folders: Iterable[Path]) -> list[str]:
     return [word for folder in sorted(folders) for word in ("--tmpfs", str(folder))]
 
 
-def _proc(gaps: Sequence[str]) -> list[str]:
+def _proc(gaps: Sequence[str], *, names_threads: bool) -> list[str]:
+    """Return the options for /proc, of which nothing can be written to but, with ``names_threads``, a process's own.
+
+    A driver of NVIDIA's names its threads there, and does not start where it cannot.
+    """
     if NO_PROC in gaps:
         return ["--dir", "/proc"]
     words = ["--proc", "/proc"]
     for name in _PROC_HIDDEN:
         if Path("/proc", name).exists():
             words += ["--ro-bind", "/dev/null", f"/proc/{name}"]
-    return [*words, "--remount-ro", "/proc", "--tmpfs", "/proc/sys", "--remount-ro", "/proc/sys"]
+    if names_threads:
+        words += [word for path in _of_no_process() for word in ("--ro-bind", str(path), str(path))]
+    else:
+        words += ["--remount-ro", "/proc"]
+    return [*words, "--tmpfs", "/proc/sys", "--remount-ro", "/proc/sys"]
+
+
+def _of_no_process() -> Iterator[Path]:
+    """Yield the folders of /proc that belong to no process, and the files of it that somebody may write to."""
+    for path in sorted(Path("/proc").iterdir()):
+        if not path.name.isdigit() and not path.is_symlink() and path.name not in (*_PROC_HIDDEN, "sys"):
+            if path.is_dir() or path.stat().st_mode & 0o222:
+                yield path
 
 
 def _own_code(packages: bool) -> Iterator[Path]:

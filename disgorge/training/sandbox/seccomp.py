@@ -6,7 +6,8 @@ divide. A filter (Linux 3.17 and later; https://docs.kernel.org/userspace-api/se
 that reach them; it needs no privilege once new ones are renounced, and cannot be undone.
 
 One table serves both levels. In a namespace, sockets of five families are allowed, since it has a network of its own;
-under Landlock none is, but for pairs of connected sockets, whose ends both belong to the job. Where bwrap could not
+under Landlock none is, but for pairs of connected sockets, whose ends both belong to the job, and, with a GPU, sockets
+that can be connected to and never connect: its driver's library does not start without one. Where bwrap could not
 disable nested namespaces, the filter refuses the calls that make or enter one.
 
 The filter is written here and not by ``pyseccomp``: that needs libseccomp on the machine, a name that libseccomp does
@@ -20,12 +21,13 @@ import platform
 import struct
 
 _NO_NEW_PRIVILEGES, _SECCOMP, _FILTER = 38, 22, 2  # of prctl
-_LOAD, _EQUAL, _AT_LEAST, _ANY_OF, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # of the packet filter's language
+_LOAD, _EQUAL, _AT_LEAST, _ANY_OF, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06  # of the filter's language
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # where they are in what a filter sees
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _FOREIGN = 0x40000000
 """Numbers from here on are those of another calling convention of the same processor."""
 _FAMILIES = (0, 1, 2, 10, 16)  # unspecified, unix, inet, inet6, netlink: those that a network namespace divides
+_UNIX, _TYPE, _SEQUENCED = 1, 0xF, 5  # AF_UNIX; what of a type is no flag; SOCK_SEQPACKET
 _NO_WAIT = 0x8  # RWF_NOWAIT of preadv2: tells whether a page is in memory
 _NEW_USER = 0x10000000  # CLONE_NEWUSER
 
@@ -64,7 +66,7 @@ _ATTRIBUTES = {
 """Extended attributes, which are said not to be supported, as some file systems do say."""
 _NAMESPACES = {"unshare": (272, 97), "setns": (308, 268)}
 _CLONE, _CLONE3 = (56, 220), (435, 435)
-_SOCKET, _PREADV2 = (41, 198), (327, 286)
+_SOCKET, _CONNECT, _PREADV2 = (41, 198), (42, 203), (327, 286)
 
 
 class _Program(ctypes.Structure):
@@ -76,11 +78,11 @@ def can_filter() -> bool:
     return platform.system() == "Linux" and platform.machine() in _MACHINES
 
 
-def filter_program(*, sockets: bool, namespaces: bool = True, machine: str = "") -> bytes:
+def filter_program(*, sockets: bool, namespaces: bool = True, gpu: bool = False, machine: str = "") -> bytes:
     """Return the filter: steps of 8 bytes, each a code, how many steps to skip if so or if not, and an operand.
 
     ``sockets`` allows sockets of the families that a network namespace divides; without ``namespaces``, calls that
-    make or enter one are refused.
+    make or enter one are refused. Without sockets, ``gpu`` allows those that a GPU's driver waits at.
     """
     machine = machine or platform.machine()
     column = list(_MACHINES).index(machine)
@@ -104,7 +106,17 @@ def filter_program(*, sockets: bool, namespaces: bool = True, machine: str = "")
         steps += _on(_CLONE[column], [_argument(0), (_ANY_OF, 0, 1, _NEW_USER), denied, (_RETURN, 0, 0, _ALLOW)])
     families = [(_EQUAL, len(_FAMILIES) - place, 0, family) for place, family in enumerate(_FAMILIES)]
     allowed = [_argument(0), *families, denied, (_RETURN, 0, 0, _ALLOW)]
-    steps += _on(_SOCKET[column], allowed if sockets else [denied])
+    waiting = [
+        _argument(0),
+        (_EQUAL, 0, 3, _UNIX),
+        _argument(1),
+        (_AND, 0, 0, _TYPE),
+        (_EQUAL, 1, 0, _SEQUENCED),
+        denied,
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    steps += _on(_SOCKET[column], allowed if sockets else waiting if gpu else [denied])
+    steps += _on(_CONNECT[column], [denied]) if gpu and not sockets else []
     no_wait = [_argument(5), (_ANY_OF, 0, 1, _NO_WAIT), _refuse(errno.EOPNOTSUPP), (_RETURN, 0, 0, _ALLOW)]
     steps += _on(_PREADV2[column], no_wait)
     steps.append((_RETURN, 0, 0, _ALLOW))
@@ -119,14 +131,15 @@ def filter_descriptor(program: bytes) -> int:
     return descriptor
 
 
-def refuse_calls() -> bool:
+def refuse_calls(*, gpu: bool = False) -> bool:
     """Have the kernel refuse these calls, and all sockets, to this process and all it starts; return whether it does.
 
-    For good. Where the kernel or the processor is another one, nothing is refused.
+    With ``gpu`` a socket that waits is none of them. For good. Where the kernel or the processor is another one,
+    nothing is refused.
     """
     if not can_filter():
         return False
-    steps = filter_program(sockets=False)
+    steps = filter_program(sockets=False, gpu=gpu)
     program = _Program(len(steps) // 8, steps)
     kernel = ctypes.CDLL(None, use_errno=True)
     if kernel.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) != 0:

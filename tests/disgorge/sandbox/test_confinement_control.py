@@ -114,7 +114,7 @@ def test_a_bare_process_that_claims_a_namespace_breaks_it(
 UNCONFINED = """
 import json, sys
 from disgorge.training.runners import worker
-worker.confine = lambda folder, hidden: True
+worker.confine = lambda folder, **_: True
 worker.main(json.loads(sys.argv[1]))
 """
 
