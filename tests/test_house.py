@@ -64,8 +64,8 @@ def is_module(name: str) -> bool:
 
 ROOMS = {
     "disgorge": """
-        lineage/ledger lineage/lock lineage/records lineage/workspace policies/decision policies/events
-        policies/request policies/taxonomy
+        lineage/ledger lineage/lock lineage/printable lineage/records lineage/workspace policies/decision
+        policies/events policies/request policies/taxonomy
     """,
     "disgorge/api": """
         disgorge/audit disgorge/audit/rules disgorge/errors disgorge/evidence disgorge/layout disgorge/locations
@@ -101,8 +101,9 @@ ROOMS = {
     "disgorge/examination": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout
         disgorge/locations disgorge/method disgorge/plan disgorge/training disgorge/training/code
-        disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash
-        lineage/plural lineage/records lineage/storage lineage/workspace policies/request policies/taxonomy
+        disgorge/training/runners disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger
+        lineage/perceptual_hash lineage/plural lineage/records lineage/storage lineage/workspace policies/request
+        policies/taxonomy
     """,
     "disgorge/locations": """
         disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity lineage/catalog
@@ -127,23 +128,23 @@ ROOMS = {
     "disgorge/release": """
         disgorge/attestation disgorge/errors disgorge/facts disgorge/layout disgorge/locations disgorge/method
         disgorge/request disgorge/request/holds disgorge/tracking disgorge/training disgorge/training/code
-        disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/records lineage/shards
-        lineage/shown lineage/workspace policies/taxonomy
+        disgorge/training/runners disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/records
+        lineage/shards lineage/shown lineage/workspace policies/taxonomy
     """,
     "disgorge/removal": """
         disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination disgorge/facts
         disgorge/locations disgorge/plan disgorge/release disgorge/report disgorge/request disgorge/request/holds
         disgorge/request/near disgorge/request/withdrawn disgorge/request/workflow disgorge/statement disgorge/tracking
-        disgorge/training disgorge/training/code disgorge/training/sandbox disgorge/verify disgorge/workspace_lock
+        disgorge/training disgorge/training/runners disgorge/training/sandbox disgorge/verify disgorge/workspace_lock
         lineage/catalog lineage/errors lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage
         lineage/workspace policies/decision policies/taxonomy
     """,
     "disgorge/report": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations
-        disgorge/method disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
-        disgorge/verify disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural
-        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/judging
-        policies/packs policies/taxonomy
+        disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
+        disgorge/training/code disgorge/training/runners disgorge/verify disgorge/workspace_lock lineage/activity
+        lineage/catalog lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace
+        policies/decision policies/judging policies/packs policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
@@ -173,10 +174,10 @@ ROOMS = {
     "disgorge/request/workflow": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/layout
         disgorge/method disgorge/plan disgorge/request disgorge/request/holds disgorge/request/near
-        disgorge/request/withdrawn disgorge/training disgorge/training/sandbox disgorge/workspace_lock lineage/catalog
-        lineage/errors lineage/plural lineage/records lineage/shards lineage/shown lineage/workspace policies/decision
-        policies/errors policies/events policies/judging policies/packs policies/request policies/taxonomy
-        policies/vocabulary
+        disgorge/request/withdrawn disgorge/training disgorge/training/runners disgorge/training/sandbox
+        disgorge/workspace_lock lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
+        lineage/shown lineage/workspace policies/decision policies/errors policies/events policies/judging
+        policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan lineage/plural lineage/records
@@ -187,17 +188,17 @@ ROOMS = {
         lineage/errors lineage/ledger lineage/records lineage/workspace policies/request
     """,
     "disgorge/training": """
-        disgorge/attestation disgorge/errors disgorge/layout disgorge/method disgorge/training/code
+        disgorge/attestation disgorge/declaration disgorge/errors disgorge/layout disgorge/method disgorge/training/code
         disgorge/training/sandbox lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/records
         lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
     """,
     "disgorge/training/code": """
-        disgorge/errors disgorge/method disgorge/training/sandbox lineage/errors lineage/ledger lineage/records
-        lineage/storage lineage/workspace
+        disgorge/declaration disgorge/errors disgorge/method disgorge/training/sandbox lineage/errors lineage/ledger
+        lineage/records lineage/storage lineage/workspace
     """,
     "disgorge/training/runners": """
-        disgorge/errors disgorge/method disgorge/training disgorge/training/code disgorge/training/sandbox
-        lineage/errors lineage/plural lineage/records lineage/workspace
+        disgorge/declaration disgorge/errors disgorge/method disgorge/training disgorge/training/code
+        disgorge/training/sandbox lineage/activity lineage/errors lineage/plural lineage/records lineage/workspace
     """,
     "disgorge/training/sandbox": """
         disgorge/errors disgorge/method lineage/errors lineage/records lineage/shards lineage/storage lineage/workspace

@@ -6,8 +6,9 @@ First training, retraining, probes' references and never-trained re-execution al
 
 from collections.abc import Mapping, Sequence
 
+from disgorge.declaration import written
 from disgorge.errors import ExecutionFailed
-from disgorge.method import Items, Method, Progress, method_named, no_progress
+from disgorge.method import Items, Method, Progress, no_progress
 from disgorge.training.answer import answer, lay_out
 from disgorge.training.inputs import Inputs
 from disgorge.training.items import threads
@@ -19,21 +20,22 @@ def carry_out(
     inputs: Inputs,
     recipe: Mapping[str, Json],
     *,
-    method: Method | None = None,
+    method: Method,
     given: Sequence[Items] = (),
     progress: Progress = no_progress,
 ) -> bytes:
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
 
-    ``method`` is the one that the recipe names, where it is loaded already. Raises what reading raises and
-    :class:`ExecutionFailed` where another version of the method is installed. Questions, about the items ``given``
-    (:mod:`disgorge.training.answer`), are carried out alike: the result is the answer.
+    ``method`` is the one that the recipe names. Raises what reading raises and :class:`ExecutionFailed` where another
+    version of the method is installed. Questions, about the items ``given`` (:mod:`disgorge.training.answer`) or about
+    the method itself, are carried out alike: the result is the answer.
     """
+    if "declares" in recipe:
+        return written(method)
     if "question" in recipe:
         return answer(inputs, recipe["question"], given, method=method)
     if "layout" in recipe:
         return lay_out(recipe["layout"], method=method)
-    method = method or method_named(recipe["method"])
     if method.version != recipe["version"]:
         raise ExecutionFailed(
             f"recipe wants {method.name} {recipe['version']}, installed is {method.version}; install that version"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from disgorge.method import Items, method_named
+from disgorge.method import Items
 from disgorge.training.sandbox.levels import UNCONFINED, Reached
 from lineage.records import Json
 
@@ -20,11 +20,6 @@ def method_of(recipe: Mapping[str, Json]) -> str:
 def trains(recipe: Mapping[str, Json]) -> bool:
     """Whether a recipe makes a component; a question is answered, and recorded nowhere."""
     return "question" not in recipe and "layout" not in recipe
-
-
-def libraries_of(recipe: Mapping[str, Json]) -> tuple[str, ...]:
-    """Return the modules of libraries that the method of a recipe uses; laying out takes none."""
-    return () if "layout" in recipe else method_named(method_of(recipe)).libraries
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ against its own before anything is trained, so that no unrecorded data can slip 
 from collections.abc import Iterable
 from pathlib import Path
 
-from disgorge.errors import BundleBroken, InputsMissing, UnknownMethod
-from disgorge.method import method_named
+from disgorge.errors import BadModel, BundleBroken, InputsMissing, UnknownMethod
 from disgorge.statement.records import AGAIN, RecipeNote, RetainedShard
-from disgorge.training.code.kept import code_now
+from disgorge.training.runners.declared import declared
 from disgorge.verify.bundle import Bundle
 from lineage.errors import DigestMismatch, LineageError, TooLarge
 from lineage.shards.files import shard_items
@@ -36,8 +35,8 @@ def check_recipes(recipes: tuple[RecipeNote, ...]) -> None:
             raise BundleBroken(f"recipes.json: the recipe of {note.name} makes something else; {AGAIN}")
     for name, version in sorted({(str(note.recipe["method"]), str(note.recipe["version"])) for note in recipes}):
         try:
-            installed = method_named(name).version
-        except UnknownMethod as error:
+            installed = declared(name).version
+        except (UnknownMethod, BadModel) as error:
             raise InputsMissing(f"the recipes cannot be carried out here: {error}") from error
         if installed != version:
             raise InputsMissing(f"the recipes want {name} {version}, installed is {installed}; install that version")
@@ -79,7 +78,7 @@ def _furnish_code(workspace: Workspace, recipes: Iterable[RecipeNote], source: W
     for digest, method in sorted(named.items()):
         if source is not None and source.objects.exists(digest):
             kept_tree(source.objects, digest).keep(workspace.objects)
-        elif (code := code_now(method)) is None or code.tree.keep(workspace.objects) != digest:
+        elif (code := declared(method).code) is None or code.tree.keep(workspace.objects) != digest:
             raise InputsMissing(
                 f"the recipes want the local code of {method} with the digest {digest[:12]}, and what is here is other "
                 "code; put that code here, or give the workspace that has it with --workspace"
