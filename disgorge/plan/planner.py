@@ -76,7 +76,9 @@ def make_plan(
     after = shards_after(shards, impact.shards)
     reached = {(affected.component.name, affected.component.digest) for affected in impact.affected}
     names = [hit.release.name for hit in impact.releases]
-    hits = [Hit.of(hit, impact, components, methods, twice=names.count(hit.release.name) > 1) for hit in impact.releases]
+    hits = [
+        Hit.of(hit, impact, components, methods, twice=names.count(hit.release.name) > 1) for hit in impact.releases
+    ]
     if strange := sorted(set(withdraw) - {hit.label for hit in hits}):
         raise DisgorgeError(
             f"{', '.join(strange)} cannot be withdrawn by {decision.request}: it reaches "
