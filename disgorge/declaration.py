@@ -84,7 +84,7 @@ def _words(error: Any) -> str:
 
 
 def _wrong(declared: Declaration) -> Iterator[str]:
-    """Yield what types do not tell: names that are no line of text, texts that are too long, numbers that are no bounds."""
+    """Yield what types do not tell: names that are no line, texts that are too long, numbers that are no bounds."""
     for name in ("name", "version"):
         text = getattr(declared, name)
         if not 1 <= len(text) <= _NAME or printable(text) != text:

@@ -198,7 +198,8 @@ ROOMS = {
     """,
     "disgorge/training/runners": """
         disgorge/declaration disgorge/errors disgorge/method disgorge/training disgorge/training/code
-        disgorge/training/sandbox lineage/activity lineage/errors lineage/plural lineage/records lineage/workspace
+        disgorge/training/sandbox lineage/activity lineage/errors lineage/plural lineage/printable lineage/records
+        lineage/workspace
     """,
     "disgorge/training/sandbox": """
         disgorge/errors disgorge/method lineage/errors lineage/records lineage/shards lineage/storage lineage/workspace
@@ -408,6 +409,26 @@ def test_every_package_is_found_for_the_wheel() -> None:
 
     found = find_packages(str(ROOT), include=["lineage*", "policies*", "disgorge*"])
     assert {package.replace(".", "/") for package in found} == set(ROOMS)
+
+
+def test_methods_of_others_are_loaded_by_what_serves_or_works_alone() -> None:
+    """What trains and answers gets its method by its entry point; a process that serves from MLflow, by its name."""
+    for name in ("method_named", "methods"):
+        assert modules_that_import("disgorge.method", name) <= {"disgorge/training/assemble.py"}
+    assert modules_that_import("disgorge.training.assemble", "put_together") == {
+        "disgorge/training/answer.py", "disgorge/training/stored.py",
+    }  # fmt: skip
+    assert modules_that_import("disgorge.training.stored", "assemble") == {"disgorge/tracking/pyfunc.py"}
+
+
+def modules_that_import(module: str, name: str) -> set[str]:
+    """Every file that imports a name of a module."""
+    return {
+        str(path.relative_to(ROOT))
+        for path in sources("lineage", "policies", "disgorge")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == module and name in {each.name for each in node.names}
+    }
 
 
 def test_no_pickle_and_no_eval() -> None:

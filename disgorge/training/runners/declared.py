@@ -34,6 +34,7 @@ from disgorge.training.sandbox.installed import cache_folder, delete_unused
 from disgorge.training.sandbox.levels import reached
 from lineage.activity import activity
 from lineage.errors import LineageError
+from lineage.printable import printable
 from lineage.records import Composition, Json, Shard, digest_of
 from lineage.workspace import Workspace
 
@@ -139,7 +140,7 @@ def _ask(entry: str, code: LocalCode | None, version: str, *, is_kept: bool) -> 
             data = _answer(entry, code, {"declares": entry})
         found = read_declaration(data)
     except (BadModel, ExecutionFailed) as error:
-        _failed[version] = f"method {entry} cannot be used: {error}; mend it, or uninstall what brings it"
+        _failed[version] = printable(f"method {entry} cannot be used: {error}; mend it, or uninstall what brings it")
         raise BadModel(_failed[version]) from error
     if is_kept:
         _keep(version, data)
@@ -179,8 +180,9 @@ def _answer(entry: str, code: LocalCode | None, recipe: dict[str, Json]) -> byte
             box.note_modules(message.get("uncompiled"))
             return data
         if "error" in message and not message.get("machine"):
-            raise BadModel(str(message["error"]))
-        raise ExecutionFailed(f"{message.get('error', 'its process ended without an answer')}{box.last_words()}")
+            raise BadModel(printable(str(message["error"])))
+        said = printable(str(message.get("error", "its process ended without an answer")))
+        raise ExecutionFailed(f"{said}{box.last_words()}")
     finally:
         box.close()
 
