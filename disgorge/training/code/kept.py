@@ -30,7 +30,7 @@ def kept_code(workspace: Workspace, said: Mapping[str, Json]) -> LocalCode | Non
 def code_made_with(workspace: Workspace, components: Iterable[str]) -> Mapping[str, str]:
     """Return what the recipes of these components say of their code, the last recorded one's; nothing if none does."""
     wanted, found = frozenset(components), NONE
-    for _, said in workspace.ledger.said(ComponentFact):
+    for _, said in workspace.ledger.said(ComponentFact) if wanted else ():
         recipe = said.component.recipe
         if said.component.digest in wanted and "code" in recipe:
             found = {name: recipe[name] for name in ("code", "entry")}
