@@ -28,7 +28,7 @@ from disgorge.statement.records import AGAIN, RecipeNote
 from disgorge.training.environment import differences
 from disgorge.training.kernels import setting_of
 from disgorge.training.recipe import Done, Job, OnProgress, Runner, unseen
-from disgorge.training.runners.declared import method_for
+from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from disgorge.verify.inputs import check_recipes, furnish
 from lineage.errors import LineageError
@@ -176,7 +176,7 @@ class _Trial:
             again, recorded = (load_tensors(self.workspace.objects.get(each)) for each in (digest, note.component))
         except LineageError as error:
             raise BundleBroken(f"{note.name}: its recorded weights cannot be read; {AGAIN}") from error
-        own = tolerance_of(method_for(self.workspace, note.recipe))  # a maker may declare less, never more
+        own = tolerance_of(declared(note.recipe["method"]))  # a maker may declare less, never more
         bound = Tolerance(min(allowed.whole, own.whole), min(allowed.tensor, own.tensor))
         return apart(recorded, again, bound)
 
