@@ -141,7 +141,7 @@ ROOMS = {
     """,
     "disgorge/report": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations
-        disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
+        disgorge/method disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
         disgorge/training/code disgorge/training/runners disgorge/verify disgorge/workspace_lock lineage/activity
         lineage/catalog lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace
         policies/decision policies/judging policies/packs policies/taxonomy
