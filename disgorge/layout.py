@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from disgorge.errors import BadModel
-from disgorge.method import Blueprint, Method, ModelSpec
+from disgorge.method import Blueprint, Declared, ModelSpec
 from lineage.records import Json, Member, Shard
 
 
-def layout_of(method: Method, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
+def layout_of(method: Declared, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
     """Return the components there should be over ``shards``, those that exist by name: what every caller uses.
 
     Raises :class:`BadModel` for a part without a seed that a removable shard has influence on, since references could
@@ -116,7 +116,7 @@ def _names(value: Json, gone: Collection[str]) -> bool:
     return isinstance(value, str) and value in gone
 
 
-def _require_seeds(method: Method, spec: ModelSpec, blueprints: tuple[Blueprint, ...]) -> None:
+def _require_seeds(method: Declared, spec: ModelSpec, blueprints: tuple[Blueprint, ...]) -> None:
     touched = touched_by_removable(spec, blueprints)
     for blueprint in blueprints:
         seed = blueprint.parameters.get("seed")
@@ -128,7 +128,7 @@ def _require_seeds(method: Method, spec: ModelSpec, blueprints: tuple[Blueprint,
 
 
 def _require_the_same(
-    method: Method, spec: ModelSpec, found: tuple[Blueprint, ...], unnamed: tuple[Blueprint, ...]
+    method: Declared, spec: ModelSpec, found: tuple[Blueprint, ...], unnamed: tuple[Blueprint, ...]
 ) -> None:
     """Raise :class:`BadModel` where parts, parameters or weights differ once the removed shards are no longer named."""
 

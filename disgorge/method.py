@@ -14,6 +14,10 @@ differs. The cost: a method must be able to say its whole layout from names and 
 
 Tensors cross this border as numpy arrays, so that code that only moves bytes needs no torch. A method registers an
 instance through the entry-point group ``disgorge.methods``; no list is edited to add one.
+
+What plans, judges and signs needs of a method is :class:`Declared`. Of those that others distribute it gets that from a
+confined process (:mod:`disgorge.training.runners.declared`) and never loads their code; :func:`method_named` does, and
+is for processes that train and answer.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -192,19 +196,36 @@ class Toy:
     items: Mapping[str, Items]
 
 
-@runtime_checkable
-class Method(Protocol):
-    """What a method must be. See the module's docstring; ``disgorge/methods`` has the ones that ship."""
+class Declared(Protocol):
+    """What a method says of itself, and how it lays models out: all that a plan, a check or a report needs of it."""
 
-    name: str
-    version: str
-    citation: str
-    promises_not: tuple[str, ...]
-    """What this method does not guarantee, one sentence each; every report prints them."""
-    offers: tuple[Offer, ...]
-    libraries: tuple[str, ...]
-    """Modules of installed libraries that train and answer, such as ``torch`` or ``diffusers.models``: loaded before a
-    job starts, and the versions of the libraries they belong to stand in the environment of what is trained."""
+    @property
+    def name(self) -> str:
+        """What model files call it."""
+
+    @property
+    def version(self) -> str:
+        """Stands in recipes: another version makes other parts."""
+
+    @property
+    def citation(self) -> str:
+        """The paper it implements."""
+
+    @property
+    def promises_not(self) -> tuple[str, ...]:
+        """What this method does not guarantee, one sentence each; every report prints them."""
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """The remedies it offers, in its order."""
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Modules of installed libraries that train and answer, such as ``torch`` or ``diffusers.models``.
+
+        They are loaded before a job starts, and the versions of the libraries they belong to stand in the environment
+        of what is trained.
+        """
 
     def layout(self, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[Blueprint, ...]:
         """Return the components there should be, inputs before what uses them.
@@ -212,6 +233,11 @@ class Method(Protocol):
         ``shards`` holds the shards that exist, by name; a name in ``spec`` that is missing there is gone, and parts
         that have no data left are not laid out. Pure, and quick. Raises :class:`~disgorge.errors.BadModel`.
         """
+
+
+@runtime_checkable
+class Method(Declared, Protocol):
+    """What a method must be. See the module's docstring; ``disgorge/methods`` has the ones that ship."""
 
     def train(
         self,
@@ -262,46 +288,64 @@ def as_resumable(method: Method) -> Resumable | None:
 
 
 @cache
-def methods() -> dict[str, Method]:
-    """Return every registered method by name, as the entry points of group ``disgorge.methods`` list them.
-
-    Loading one must not import torch; a method does that when it trains. Raises :class:`BadModel` for two of one name:
-    the second would silently replace the first, in recipes too.
-    """
-    found: dict[str, Method] = {}
-    origin: dict[str, str] = {}
-    for entry in _entries():
-        method = entry.load()
-        where = f"{entry.dist.name if entry.dist else 'unknown'} ({entry.value})"
-        if found.setdefault(method.name, method) is not method:
-            raise BadModel(
-                f"two methods are called {method.name!r}, one of {origin[method.name]} and one of {where}; uninstall "
-                "one, or give it a name of its own"
-            )
-        origin.setdefault(method.name, where)
-    return found
-
-
-def entry_of(name: str) -> str | None:
-    """Return the entry point that names a method (``package.module:attribute``), None where none does."""
-    method = method_named(name)
-    return next((entry.value for entry in _entries() if entry.load() is method), None)
-
-
-@cache
-def _entries() -> tuple[EntryPoint, ...]:
+def method_entries() -> tuple[EntryPoint, ...]:
+    """Return the entry points of group ``disgorge.methods``, read from metadata; loads none of them."""
     return tuple(sorted(entry_points(group="disgorge.methods"), key=lambda entry: entry.name))
 
 
+def origin_of(entry: EntryPoint) -> str:
+    """Return which distribution brings an entry point, and what it names, for messages."""
+    return f"{entry.dist.name if entry.dist else 'unknown'} ({entry.value})"
+
+
+def is_own(entry: EntryPoint) -> bool:
+    """Whether an entry point is one of this program's own: of its distribution, and naming a module of its package."""
+    return entry.dist is not None and entry.dist.name == "disgorge" and entry.module.startswith("disgorge.")
+
+
+@cache
+def own_methods() -> dict[str, tuple[Method, str]]:
+    """Return the methods that this program ships, by name, each with the entry point that names it."""
+    found = [(entry.load(), entry.value) for entry in method_entries() if is_own(entry)]
+    return {method.name: (method, entry) for method, entry in found}
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Return every registered method by name, others' code loaded into this process: for what trains and answers.
+
+    Loading one must not import torch; a method does that when it trains. Raises :class:`BadModel` for two of one name.
+    """
+    found: dict[str, Method] = {}
+    origins: dict[str, str] = {}
+    for entry in method_entries():
+        method = entry.load()
+        refuse_second(method.name, origins, origin_of(entry))
+        found[method.name] = method
+    return found
+
+
+def refuse_second(name: str, origins: dict[str, str], origin: str) -> None:
+    """Note where a method comes from; raises :class:`BadModel` for a second one of its name.
+
+    It would silently replace the first, in recipes too.
+    """
+    if origins.setdefault(name, origin) != origin:
+        raise BadModel(
+            f"two methods are called {name!r}, one of {origins[name]} and one of {origin}; uninstall one, or give it a "
+            "name of its own"
+        )
+
+
 def method_named(name: str) -> Method:
-    """Return the method of that name; :class:`UnknownMethod` lists those there are."""
+    """Return the method of that name, for what trains and answers; :class:`UnknownMethod` lists those there are."""
     known = methods()
     if name not in known:
         raise UnknownMethod(f"no method {name!r} is registered; there are: {', '.join(known) or 'none'}")
     return known[name]
 
 
-def offers_for(method: Method, kind: str) -> tuple[Offer, ...]:
+def offers_for(method: Declared, kind: str) -> tuple[Offer, ...]:
     """Return what ``method`` offers for a kind of component, in the method's order.
 
     Raises :class:`BadModel` for an offer to do what is not done to a component alone.
@@ -315,7 +359,7 @@ def offers_for(method: Method, kind: str) -> tuple[Offer, ...]:
     return offers
 
 
-def recipe_for(method: Method, blueprint: Blueprint, digests: Mapping[tuple[str, str], str], spec: ModelSpec) -> Json:
+def recipe_for(method: Declared, blueprint: Blueprint, digests: Mapping[tuple[str, str], str], spec: ModelSpec) -> Json:
     """Return the recipe: what is asked for when ``blueprint`` is made, inputs by digest.
 
     ``digests`` maps ("shard" | "component", name) to a digest. What it runs on is no part of it, see

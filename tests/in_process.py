@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import EntryPoint
 
+from disgorge.method import method_named
 from disgorge.training.carry_out import carry_out
 from disgorge.training.environment import environment_in_use
-from disgorge.training.recipe import Done, Job, OnProgress, libraries_of, trains, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, method_of, trains, unseen
 from disgorge.training.sandbox.levels import Level, Reached
 from disgorge.training.stored import Stored
 from lineage.records import Json
@@ -29,11 +30,12 @@ class InProcessRunner:
         """Yield each job as it is done, in the order given."""
         for job in jobs:
             started = dt.datetime.now(dt.UTC)
-            method = EntryPoint("method", job.entry, "disgorge.methods").load() if job.entry else None
+            named = EntryPoint("method", job.entry, "disgorge.methods") if job.entry else None
+            method = named.load() if named else method_named(method_of(job.recipe))
             recipe = self._kept_from_looking(job.recipe) if job.entry else job.recipe
             progress = partial(on_progress, job.name)
             made = carry_out(Stored(self.workspace), recipe, method=method, given=job.given, progress=progress)
-            environment = environment_in_use(method.libraries if method else libraries_of(job.recipe))
+            environment = environment_in_use(() if "layout" in job.recipe else method.libraries)
             digest = self.workspace.objects.put(made) if trains(job.recipe) else ""
             answer = b"" if digest else made
             yield Done(job, digest, started, dt.datetime.now(dt.UTC), self.confinement, environment, answer)

@@ -64,8 +64,8 @@ def is_module(name: str) -> bool:
 
 ROOMS = {
     "disgorge": """
-        lineage/ledger lineage/lock lineage/records lineage/workspace policies/decision policies/events
-        policies/request policies/taxonomy
+        lineage/ledger lineage/lock lineage/printable lineage/records lineage/workspace policies/decision
+        policies/events policies/request policies/taxonomy
     """,
     "disgorge/api": """
         disgorge/audit disgorge/audit/rules disgorge/errors disgorge/evidence disgorge/layout disgorge/locations
@@ -101,8 +101,9 @@ ROOMS = {
     "disgorge/examination": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout
         disgorge/locations disgorge/method disgorge/plan disgorge/training disgorge/training/code
-        disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger lineage/perceptual_hash
-        lineage/plural lineage/records lineage/storage lineage/workspace policies/request policies/taxonomy
+        disgorge/training/runners disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger
+        lineage/perceptual_hash lineage/plural lineage/records lineage/storage lineage/workspace policies/request
+        policies/taxonomy
     """,
     "disgorge/locations": """
         disgorge/attestation disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox
@@ -127,23 +128,24 @@ ROOMS = {
     "disgorge/release": """
         disgorge/attestation disgorge/errors disgorge/facts disgorge/layout disgorge/locations disgorge/method
         disgorge/request disgorge/request/holds disgorge/tracking disgorge/training disgorge/training/code
-        disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/records lineage/shards
-        lineage/shown lineage/workspace policies/taxonomy
+        disgorge/training/runners disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/records
+        lineage/shards lineage/shown lineage/workspace policies/taxonomy
     """,
     "disgorge/removal": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination
         disgorge/facts disgorge/locations disgorge/plan disgorge/release disgorge/report disgorge/request
         disgorge/request/holds disgorge/request/near disgorge/request/withdrawn disgorge/request/workflow
-        disgorge/statement disgorge/tracking disgorge/training disgorge/training/code disgorge/training/sandbox
-        disgorge/verify disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/plural
-        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/taxonomy
+        disgorge/statement disgorge/tracking disgorge/training disgorge/training/code disgorge/training/runners
+        disgorge/training/sandbox disgorge/verify disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger
+        lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
+        policies/taxonomy
     """,
     "disgorge/report": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations
         disgorge/method disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
-        disgorge/verify disgorge/workspace_lock lineage/activity lineage/catalog lineage/ledger lineage/plural
-        lineage/records lineage/shards lineage/storage lineage/workspace policies/decision policies/judging
-        policies/packs policies/taxonomy
+        disgorge/training/code disgorge/training/runners disgorge/verify disgorge/workspace_lock lineage/activity
+        lineage/catalog lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace
+        policies/decision policies/judging policies/packs policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
@@ -173,10 +175,10 @@ ROOMS = {
     "disgorge/request/workflow": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/layout
         disgorge/method disgorge/plan disgorge/request disgorge/request/holds disgorge/request/near
-        disgorge/request/withdrawn disgorge/training disgorge/training/sandbox disgorge/workspace_lock lineage/catalog
-        lineage/errors lineage/plural lineage/records lineage/shards lineage/shown lineage/workspace policies/decision
-        policies/errors policies/events policies/judging policies/packs policies/request policies/taxonomy
-        policies/vocabulary
+        disgorge/request/withdrawn disgorge/training disgorge/training/runners disgorge/training/sandbox
+        disgorge/workspace_lock lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
+        lineage/shown lineage/workspace policies/decision policies/errors policies/events policies/judging
+        policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan lineage/plural lineage/records
@@ -187,17 +189,18 @@ ROOMS = {
         lineage/errors lineage/ledger lineage/records lineage/workspace policies/request
     """,
     "disgorge/training": """
-        disgorge/attestation disgorge/errors disgorge/layout disgorge/method disgorge/training/code
+        disgorge/attestation disgorge/declaration disgorge/errors disgorge/layout disgorge/method disgorge/training/code
         disgorge/training/sandbox lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/records
         lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
     """,
     "disgorge/training/code": """
-        disgorge/errors disgorge/method disgorge/training/sandbox lineage/errors lineage/ledger lineage/records
-        lineage/storage lineage/workspace
+        disgorge/declaration disgorge/errors disgorge/method disgorge/training/sandbox lineage/errors lineage/ledger
+        lineage/records lineage/storage lineage/workspace
     """,
     "disgorge/training/runners": """
-        disgorge/attestation disgorge/errors disgorge/method disgorge/training disgorge/training/code
-        disgorge/training/sandbox lineage/errors lineage/plural lineage/records lineage/storage lineage/workspace
+        disgorge/attestation disgorge/declaration disgorge/errors disgorge/method disgorge/training
+        disgorge/training/code disgorge/training/sandbox lineage/activity lineage/errors lineage/plural
+        lineage/printable lineage/records lineage/storage lineage/workspace
     """,
     "disgorge/training/sandbox": """
         disgorge/errors disgorge/method lineage/errors lineage/records lineage/shards lineage/storage lineage/workspace
@@ -407,6 +410,26 @@ def test_every_package_is_found_for_the_wheel() -> None:
 
     found = find_packages(str(ROOT), include=["lineage*", "policies*", "disgorge*"])
     assert {package.replace(".", "/") for package in found} == set(ROOMS)
+
+
+def test_methods_of_others_are_loaded_by_what_serves_or_works_alone() -> None:
+    """What trains and answers gets its method by its entry point; a process that serves from MLflow, by its name."""
+    for name in ("method_named", "methods"):
+        assert modules_that_import("disgorge.method", name) <= {"disgorge/training/assemble.py"}
+    assert modules_that_import("disgorge.training.assemble", "put_together") == {
+        "disgorge/training/answer.py", "disgorge/training/stored.py",
+    }  # fmt: skip
+    assert modules_that_import("disgorge.training.stored", "assemble") == {"disgorge/tracking/pyfunc.py"}
+
+
+def modules_that_import(module: str, name: str) -> set[str]:
+    """Every file that imports a name of a module."""
+    return {
+        str(path.relative_to(ROOT))
+        for path in sources("lineage", "policies", "disgorge")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == module and name in {each.name for each in node.names}
+    }
 
 
 def test_no_pickle_and_no_eval() -> None:

@@ -30,6 +30,7 @@ from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
+from disgorge.training.runners.declared import declared
 from disgorge.training.sandbox.levels import Level
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.chain import Fact, encode, next_fact
@@ -116,7 +117,13 @@ def live_shards(workspace: Workspace) -> dict[str, Shard]:
 
 def train(workspace: Workspace, toy: Toy, runner: Runner | None = None) -> Made:
     """Train a toy and release it under its alias."""
-    made = make(workspace, toy.spec, runner or InProcessRunner(workspace), shards=live_shards(workspace))
+    made = make(
+        workspace,
+        toy.spec,
+        runner or InProcessRunner(workspace),
+        method=declared(toy.spec.method),
+        shards=live_shards(workspace),
+    )
     workspace.ledger.append("composition", {"composition": plain(made.composition)})
     body = {"name": toy.spec.release, "alias": toy.spec.alias, "composition": made.composition.digest}
     workspace.ledger.append("release", body)

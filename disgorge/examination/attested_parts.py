@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from disgorge.attestation.standing import Attested, Refusal, Standing, standing, standings
-from disgorge.method import methods
 from disgorge.plan.plan import Plan
 from disgorge.training.environment import can_be_reused
 from disgorge.training.make import recordings
+from disgorge.training.runners.declared import declared_methods
 from lineage.records import Component
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
@@ -94,10 +94,10 @@ def recordings_for_here(
     Two recipes, or two environments, may make the same bytes.
     """
     recorded, attested = recordings(workspace), Attested.of(workspace)
-    chosen = []
+    methods, chosen = declared_methods(), []
     for component in components:
         several = recorded.get((component.name, component.digest), [component])
-        method = methods().get(several[-1].recipe.get("method", ""))
+        method = methods.get(several[-1].recipe.get("method", ""))
         libraries = method.libraries if method else ()
         here = [each for each in several if can_be_reused(each, libraries)]
         chosen.append(stands_as_recorded(attested, several, accepts) or (here or several)[-1])

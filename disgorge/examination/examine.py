@@ -38,11 +38,11 @@ from disgorge.method import Items, seed_of
 from disgorge.plan.plan import Plan
 from disgorge.training.ask import question_about
 from disgorge.training.assemble import spec_of
-from disgorge.training.code.kept import code_made_with
 from disgorge.training.environment import differences
 from disgorge.training.kernels import setting_of
 from disgorge.training.make import make, recordings
 from disgorge.training.recipe import Job, Runner
+from disgorge.training.runners.declared import maker_of
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
@@ -260,12 +260,14 @@ class Examiner:
         start = time.perf_counter()
         several = models_of(probe.name for probe in chosen) if models[1].task == "classify" else 0
         count = max(self.references, several)
-        code = code_made_with(self.workspace, (member.component for member in models[0].question.composition.members))
+        method = maker_of(self.workspace, models[0].question.composition)
         trained, questions = 0, []
         shifts = [number * _SEED_STEP for number in range(1, 2 * count if several else count + 1)]
         for number, shift in enumerate(shifts, start=1):
             reference = reference_release(spec.release, number)
-            made = make(self.workspace, spec, self.runner, shards=shards, shift=shift, recorded_as=reference, code=code)
+            made = make(
+                self.workspace, spec, self.runner, method=method, shards=shards, shift=shift, recorded_as=reference
+            )  # fmt: skip
             trained += len(made.trained)
             questions.append(question_about(self.workspace, made.composition, title=reference, draw=None))
         about = {

@@ -23,12 +23,13 @@ from collections.abc import Mapping, Sequence
 from disgorge.evidence.checks import Check, Control, Utility, Verdict
 from disgorge.examination.samples import Samples
 from disgorge.layout import component_name
-from disgorge.method import Blueprint, Items, determining, method_named, recipe_for
+from disgorge.method import Blueprint, Declared, Items, ModelSpec, determining, recipe_for
 from disgorge.training.ask import Answered, Answers, laid_out
 from disgorge.training.assemble import spec_of
 from disgorge.training.code.kept import code_made_with
 from disgorge.training.make import recordings
 from disgorge.training.recipe import Runner
+from disgorge.training.runners.declared import maker_of
 from lineage.activity import activity
 from lineage.plural import counted
 from lineage.records import Component, Composition, Json, Shard
@@ -60,7 +61,8 @@ def check_layout(
     composition, components = recorded
     code = code_made_with(workspace, (member.component for member in composition.members))
     blueprints = laid_out(runner, spec_of(composition), shards, code=code)
-    recipes = _recipes(blueprints, composition, {each.name: each.digest for each in components}, shards)
+    digests = {each.name: each.digest for each in components}
+    recipes = _recipes(maker_of(workspace, composition), blueprints, spec_of(composition), digests, shards)
     strange = _not_laid_out(blueprints, composition, recipes, _ways(workspace, components))
     told = {each.name for each in learned if recipes.get(each.name) != determining(each.recipe)}
     control = Control(
@@ -140,14 +142,13 @@ def _ways(workspace: Workspace, components: Sequence[Component]) -> dict[str, li
 
 
 def _recipes(
+    method: Declared,
     blueprints: Sequence[Blueprint],
-    composition: Composition,
+    spec: ModelSpec,
     components: Mapping[str, str],
     shards: Mapping[str, Shard],
 ) -> dict[str, Json]:
     """Return, by name, what determines each part that is laid out, None where something it learns from is not there."""
-    spec = spec_of(composition)
-    method = method_named(spec.method)
     digests = {("shard", shard.name): shard.digest for shard in shards.values()}
     found: dict[str, Json] = {}
     for blueprint in blueprints:

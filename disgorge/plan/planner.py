@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from disgorge.errors import DisgorgeError
-from disgorge.method import Method
+from disgorge.method import Declared
 from disgorge.plan.details import (
     PartsDetail,
     PurgeDetail,
@@ -35,7 +35,7 @@ NOTHING: Again = {}
 def make_plan(
     decision: Decision,
     impact: Impact,
-    methods: Mapping[str, Method],
+    methods: Mapping[str, Declared],
     *,
     shards: Mapping[str, Shard],
     components: Mapping[str, Component],
@@ -51,8 +51,9 @@ def make_plan(
 ) -> Plan:
     """Return what will be done about a granted request; its guarantee is the weakest of the remedies chosen.
 
-    ``shards`` are the live ones by name, before the removal; ``components`` every member of the releases hit, by
-    digest, whose recorded costs are the estimate. ``references`` are the live never-trained references, by release, of
+    ``methods`` are those that made the releases hit, by composition; ``shards`` are the live ones by name, before the
+    removal; ``components`` every member of the releases hit, by digest, whose recorded costs are the estimate.
+    ``references`` are the live never-trained references, by release, of
     those that are hit under every alias they have. ``unfinished`` are earlier plans of the request that were begun:
     what they were still to purge, this one purges. ``withdraw`` are releases that a person wants destroyed although a
     cheaper remedy may do, as when a check of one does not pass. ``again`` are, by release, parts that it leaves alone
@@ -74,9 +75,10 @@ def make_plan(
         )
     after = shards_after(shards, impact.shards)
     reached = {(affected.component.name, affected.component.digest) for affected in impact.affected}
-    known = set(methods)
     names = [hit.release.name for hit in impact.releases]
-    hits = [Hit.of(hit, impact, components, known, twice=names.count(hit.release.name) > 1) for hit in impact.releases]
+    hits = [
+        Hit.of(hit, impact, components, methods, twice=names.count(hit.release.name) > 1) for hit in impact.releases
+    ]
     if strange := sorted(set(withdraw) - {hit.label for hit in hits}):
         raise DisgorgeError(
             f"{', '.join(strange)} cannot be withdrawn by {decision.request}: it reaches "
@@ -94,7 +96,7 @@ def make_plan(
             endings.append(_withdrawal(hit, owed, kept_apart, asked=asked))
         else:
             remedies.extend(found)
-            loss = loss_of_use(hit, methods[hit.spec.method], after)
+            loss = loss_of_use(hit, methods[hit.composition], after)
             endings.extend(_renewal(hit, owed, loss=loss))
     remedies.extend(_unreleased(impact, hits))
     retired = [part.component for step in (*remedies, *endings) for part in step.parts]

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 from disgorge.layout import is_emptied, layout_of
-from disgorge.method import Blueprint, Method, ModelSpec, Offer, offers_for
+from disgorge.method import Blueprint, Declared, ModelSpec, Offer, offers_for
 from disgorge.plan.details import PartsDetail, parts_of
 from disgorge.plan.plan import Action, Alternative, Step
 from lineage.records import Affected, Component, Cost, Impact, Member, ReleaseHit, Shard, restore
@@ -55,8 +55,8 @@ class Hit:
     def of(
         cls, hit: ReleaseHit, impact: Impact, components: Mapping[str, Component], known: Container[str], *, twice: bool
     ) -> "Hit":
-        """Return what is hit; the description of a release that no method among ``known`` made is not read."""
-        ours = hit.composition.method in known and hit.composition.spec
+        """Return what is hit; the description of a release whose composition is not among ``known`` is not read."""
+        ours = hit.release.composition in known and hit.composition.spec
         names = {(member.name, member.component) for member in hit.composition.members}
         return cls(
             hit.release.name,
@@ -78,7 +78,7 @@ class Hit:
 def remedies_for(
     hit: Hit,
     owed: Owed,
-    methods: Mapping[str, Method],
+    methods: Mapping[str, Declared],
     shards: Mapping[str, Shard],
     *,
     again: Again,
@@ -87,7 +87,7 @@ def remedies_for(
 
     With them come the components that are only trained again, ``again``; what is trained comes after its inputs.
     """
-    method = methods.get(hit.spec.method)
+    method = methods.get(hit.composition)
     if method is None:
         return None
     target = {f"{hit.release}/{blueprint.name}": blueprint for blueprint in layout_of(method, hit.spec, shards)}
@@ -117,7 +117,7 @@ def _again(hit: Hit, again: AgainHere, blueprint: Blueprint) -> Step:
     )
 
 
-def loss_of_use(hit: Hit, method: Method, shards: Mapping[str, Shard]) -> str:
+def loss_of_use(hit: Hit, method: Declared, shards: Mapping[str, Shard]) -> str:
     """Warn, in one sentence, of a removal that leaves nothing trained in a release; "" where something is left.
 
     ``shards`` are those there will be. The sentence is part of the plan, and so of the digest that is approved.
@@ -130,7 +130,7 @@ def loss_of_use(hit: Hit, method: Method, shards: Mapping[str, Shard]) -> str:
     )
 
 
-def _remedy(hit: Hit, component: Component, blueprint: Blueprint | None, owed: Owed, method: Method) -> Step | None:
+def _remedy(hit: Hit, component: Component, blueprint: Blueprint | None, owed: Owed, method: Declared) -> Step | None:
     """Return the cheapest remedy for one component that fits the target and is strong enough, with those rejected."""
     offers = sorted(offers_for(method, component.kind), key=lambda offer: _CHEAPEST_FIRST.index(offer.remedy))
     chosen: Offer | None = None

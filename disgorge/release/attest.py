@@ -12,20 +12,22 @@ from dataclasses import dataclass, field, replace
 
 from disgorge.attestation.record import attest_done
 from disgorge.attestation.standing import RECORD, Attested, Refusal, Standing, standings
-from disgorge.errors import BadModel, ReleaseContained, WrongUse
+from disgorge.errors import BadModel, DisgorgeError, ReleaseContained, UnknownMethod, WrongUse
 from disgorge.layout import blueprint_name, component_name
-from disgorge.method import Blueprint, ModelSpec, method_named, methods, recipe_for
+from disgorge.method import Blueprint, ModelSpec, recipe_for
 from disgorge.release.serving import Wanted
 from disgorge.release.train import contained, lay_out, shards_for
 from disgorge.request.holds.out_of_service import stopped_words
-from disgorge.training.code.kept import code_now, keep_code
+from disgorge.training.code.kept import keep_code
 from disgorge.training.environment import UNREPEATED, differences
 from disgorge.training.kernels import is_unusable, setting_of
 from disgorge.training.make import recordings, uses_of
 from disgorge.training.recipe import Done, Job, Runner
+from disgorge.training.runners.declared import declared, method_for
 from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, in_order, members_of
+from lineage.errors import LineageError
 from lineage.ledger.fact_kinds import ComponentFact, FactBody
 from lineage.ledger.state import influences_of, reachable
 from lineage.records import Component, Composition, Cost, Release
@@ -208,12 +210,16 @@ def _hindrance(workspace: Workspace, component: Component) -> Problem | None:
         path = workspace.content_path(use.digest) if use.digest in shards else workspace.objects.path(use.digest)
         if not path.is_file():
             return Problem(f"what it used, {short(use.digest)}, is missing; restore it, and run this again")
-    method = methods().get(recipe["method"])
-    if method is None or method.version != recipe["version"]:
-        there = f"is {method.version}" if method else "is not installed"
-        differs = f"method {recipe['method']} was {recipe['version']} and {there}"
-        return Problem("it was not run", (differs,))
-    if "code" not in recipe and code_now(recipe["method"]) is not None:
+    was = f"method {recipe['method']} was {recipe['version']} and"
+    try:
+        method = method_for(workspace, recipe)
+    except UnknownMethod:
+        return Problem("it was not run", (f"{was} is not installed",))
+    except (DisgorgeError, LineageError) as error:
+        return Problem(f"it was not run: {error}")
+    if method.version != recipe["version"]:
+        return Problem("it was not run", (f"{was} is {method.version}",))
+    if "code" not in recipe and method.code is not None:
         named = f"its recipe names no code, and {recipe['method']} is local code"
         return Problem(f"{named}; have `disgorge train` make it with the code of today")
     if is_unusable(setting_of(component.environment)):
@@ -310,7 +316,8 @@ def _with_recipe(workspace: Workspace, component: Component, spec: ModelSpec) ->
                 "that first"
             )
         digests["component", name] = next((digest for digest in called if digest in used), called[-1])
-    recipe = recipe_for(method_named(spec.method), blueprint, digests, spec) | keep_code(workspace, spec.method)
+    method = declared(spec.method)
+    recipe = recipe_for(method, blueprint, digests, spec) | keep_code(workspace, method.code)
     uses = uses_of(recipe)
     if lacking := sorted(names_of.get(digest, short(digest)) for digest in used - {use.digest for use in uses}):
         raise WrongUse(

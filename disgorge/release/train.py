@@ -11,15 +11,16 @@ from difflib import get_close_matches
 
 from disgorge.errors import ReleaseContained
 from disgorge.layout import layout_of
-from disgorge.method import Blueprint, ModelSpec, method_named
+from disgorge.method import Blueprint, ModelSpec
 from disgorge.release.serving import release_it
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
 from disgorge.tracking.registry import Registrar, registry_or_none
 from disgorge.tracking.runs import Observer, tracking_or_none
-from disgorge.training.code.kept import code_made_with, code_now
+from disgorge.training.code.kept import code_made_with
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
+from disgorge.training.runners.declared import declared
 from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord
@@ -47,7 +48,7 @@ def train_release(
         held = release_of(workspace, spec.release, spec.alias)
         if held is not None and held.contained:
             raise contained(workspace, held)
-        trained = make(workspace, spec, runner, shards=shards)
+        trained = make(workspace, spec, runner, method=declared(spec.method), shards=shards)
         composition = trained.composition
         facts: list[FactBody] = []
         if not _is_recorded(workspace, composition):
@@ -65,12 +66,12 @@ def train_release(
 
 def lay_out(workspace: Workspace, spec: ModelSpec) -> tuple[Blueprint, ...]:
     """Return the components a model should have over the shards there are, with their expected steps."""
-    return layout_of(method_named(spec.method), spec, shards_for(workspace, spec))
+    return layout_of(declared(spec.method), spec, shards_for(workspace, spec))
 
 
 def change_of_code(workspace: Workspace, spec: ModelSpec) -> str:
     """Return in words that local code differs from what a release was trained with, "" if it does not, or has none."""
-    held, now = release_of(workspace, spec.release, spec.alias), code_now(spec.method)
+    held, now = release_of(workspace, spec.release, spec.alias), declared(spec.method).code
     if held is None or now is None:
         return ""
     with Catalog.of(workspace) as catalog:

@@ -33,10 +33,10 @@ from disgorge.request.workflow.repeatable import CHANGED, trained_models
 from disgorge.statement.certificate import refuse_adoption
 from disgorge.tracking.registry import Registrar
 from disgorge.training.assemble import spec_of
-from disgorge.training.code.kept import code_made_with
 from disgorge.training.items import pick
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
+from disgorge.training.runners.declared import maker_of
 from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
@@ -194,11 +194,11 @@ def _make(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Made:
         workspace,
         spec_of(before),
         workshop.runner,
+        method=maker_of(workspace, before),
         shards=shards,
         only=() if part is None else (part,),
         up_to=part,
         untouched=_untouched(workspace, plan, step.release, case),
-        code=code_made_with(workspace, (member.component for member in before.members)),
     )
 
 

@@ -5,20 +5,20 @@ by itself when anything required is missing; a refusal is written up and signed 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from disgorge.attestation.workspace_key import key_of
-from disgorge.errors import CertificateRefused, DisgorgeError
+from disgorge.errors import CertificateRefused, DisgorgeError, UnknownMethod
 from disgorge.evidence.checks import Check, Evidence, Examination, Utility
 from disgorge.evidence.tolerance import tolerance_of
 from disgorge.examination.coverage import with_names
 from disgorge.facts import ExaminationFact, ReportFact
 from disgorge.locations.exports import note_bundle
 from disgorge.locations.report_images import drawings, outlived
-from disgorge.method import methods
 from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Plan
 from disgorge.plan.results import Adopted, Purged, Result, Retrained, Searched
@@ -30,11 +30,13 @@ from disgorge.request.workflow.impact import impact_as_planned
 from disgorge.statement.certificate import Certificate, issue
 from disgorge.statement.predicate import LedgerHead, MethodUsed
 from disgorge.statement.signing import key_id
+from disgorge.training.code.known import KnownMethod
 from disgorge.training.environment import environment
+from disgorge.training.runners.declared import maker_of
 from disgorge.workspace_lock import turn
 from lineage.catalog.svg import draw_impact
 from lineage.ledger.losses import losses_of
-from lineage.records import Cost, canonical, plain
+from lineage.records import Cost, Impact, canonical, plain
 from lineage.storage.objects import load_tensors
 from lineage.workspace import Workspace
 
@@ -110,8 +112,7 @@ def report_case(
     if case.decision is None:
         raise DisgorgeError(f"request {plan.request} is not decided; run `disgorge request decide {plan.request}`")
     impact, (compositions, recipes, inputs) = impact_as_planned(workspace, plan), made_by(workspace, evidence)
-    known = methods()
-    used = [known[name] for name in dict.fromkeys(hit.composition.method for hit in impact.releases) if name in known]
+    used = _makers(workspace, impact)
     done, samples = case.done(plan.digest), _samples(workspace, plan)
     recorded = workspace.ledger.all_facts()
     certificate: Certificate | None = None
@@ -146,6 +147,15 @@ def report_case(
         samples=samples,
         until=case.until,
     )
+
+
+def _makers(workspace: Workspace, impact: Impact) -> list[KnownMethod]:
+    """Return the methods that made the releases hit, one of each name; what came from elsewhere has none."""
+    found: dict[str, KnownMethod] = {}
+    for composition in (hit.composition for hit in impact.releases if hit.composition.spec):
+        with suppress(UnknownMethod):
+            found[composition.method] = maker_of(workspace, composition)
+    return list(found.values())
 
 
 def report_fact(workspace: Workspace, written: Written, *, left_out: int = 0) -> ReportFact:

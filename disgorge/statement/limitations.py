@@ -23,7 +23,8 @@ ALWAYS = (
     "on the models and data they name, rests on the assumption that the operator, whose key signed it, is honest.",
     "The code that trained and answered may be careless, and may remember what it saw; that it does not attack the "
     "kernel that confines it is assumed.",
-    "The process that planned, judged and signed carried out no training.",
+    "The process that planned, judged and signed carried out no training, and loaded no code of a method that others "
+    "distribute: what that declares, lays out and answers came from other processes, as data.",
     "What a dishonest operator could fake, only re-execution by an outsider shows: “disgorge verify --level "
     "reexecute”.",
     "The ledger is what its operator recorded: unrecorded training, or a second ledger, cannot be seen in it.",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from disgorge.errors import DisgorgeError
 from disgorge.layout import layout_of
-from disgorge.method import Items, Method, Model, ModelSpec, method_named
+from disgorge.method import Items, Method, Model, ModelSpec
 from disgorge.training.assemble import put_together, spec_of
 from disgorge.training.items import Inputs
 from disgorge.training.torch_settings import torch_set
@@ -54,11 +54,11 @@ class LayoutQuestion:
     shards: tuple[Shard, ...]
 
 
-def lay_out(question: Mapping[str, Json], *, method: Method | None = None) -> bytes:
+def lay_out(question: Mapping[str, Json], *, method: Method) -> bytes:
     """Return the layout that this process makes of a question in plain form, as JSON."""
     asked = restore(LayoutQuestion, question)
     shards = {shard.name: shard for shard in asked.shards}
-    return canonical([plain(each) for each in layout_of(method or method_named(asked.spec.method), asked.spec, shards)])
+    return canonical([plain(each) for each in layout_of(method, asked.spec, shards)])
 
 
 def answer(
@@ -66,7 +66,7 @@ def answer(
     question: Mapping[str, Json],
     given: Sequence[Items],
     *,
-    method: Method | None = None,
+    method: Method,
     device: str = "cpu",
 ) -> bytes:
     """Return what this process answers to a question in plain form about the items given, as safetensors.

@@ -18,7 +18,7 @@ from disgorge.training.recipe import Job, Runner
 from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
-from lineage.records import Composition, Shard, plain, restore
+from lineage.records import Composition, Json, Shard, plain, restore
 from lineage.storage.objects import load_tensors
 from lineage.workspace import Workspace
 
@@ -97,15 +97,23 @@ def laid_out(
 
     ``code`` is what recipes say of local code, by which the model was made.
     """
-    told = tuple(
-        as_shown(shards[name]) for name in sorted({*spec.core, *spec.shards, *spec.evaluate}) if name in shards
-    )
-    job = Job(f"{spec.release} for its layout", {"layout": plain(LayoutQuestion(spec, told)), **(code or {})}, 0)
+    job = Job(f"{spec.release} for its layout", layout_recipe(spec, shards) | dict(code or {}), 0)
     (done,) = runner.run([job])
+    return read_layout(job.name, done.answer)
+
+
+def layout_recipe(spec: ModelSpec, shards: Mapping[str, Shard]) -> dict[str, Json]:
+    """Return the question after a layout: a model's description, and the records of the shards that it names."""
+    named = sorted({*spec.core, *spec.shards, *spec.evaluate})
+    return {"layout": plain(LayoutQuestion(spec, tuple(as_shown(shards[name]) for name in named if name in shards)))}
+
+
+def read_layout(name: str, answer: bytes) -> tuple[Blueprint, ...]:
+    """Return the layout in an answer; :class:`~disgorge.errors.ExecutionFailed` where it holds something else."""
     try:
-        return tuple(restore(Blueprint, each) for each in json.loads(done.answer))
+        return tuple(restore(Blueprint, each) for each in json.loads(answer))
     except (ValueError, TypeError) as error:
-        raise _unreadable(job.name) from error
+        raise _unreadable(name) from error
 
 
 def _read(name: str, result: bytes, given: Sequence[Items]) -> Answers:

@@ -6,17 +6,9 @@ First training, retraining, probes' references and never-trained re-execution al
 
 from collections.abc import Mapping, Sequence
 
+from disgorge.declaration import written
 from disgorge.errors import ExecutionFailed
-from disgorge.method import (
-    NO_CHECKPOINTS,
-    Checkpoints,
-    Items,
-    Method,
-    Progress,
-    as_resumable,
-    method_named,
-    no_progress,
-)
+from disgorge.method import NO_CHECKPOINTS, Checkpoints, Items, Method, Progress, as_resumable, no_progress
 from disgorge.training.answer import answer, lay_out
 from disgorge.training.items import Inputs
 from disgorge.training.torch_settings import as_arrays_on_host, torch_set
@@ -28,7 +20,7 @@ def carry_out(
     inputs: Inputs,
     recipe: Mapping[str, Json],
     *,
-    method: Method | None = None,
+    method: Method,
     given: Sequence[Items] = (),
     device: str = "cpu",
     progress: Progress = no_progress,
@@ -36,17 +28,17 @@ def carry_out(
 ) -> bytes:
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
 
-    ``method`` is the one that the recipe names, where it is loaded already; one that can go on from a checkpoint is
-    given ``checkpoints``. Raises what reading raises and
-    :class:`ExecutionFailed` where another version of the method is installed. Questions, about the items ``given``
-    (:mod:`disgorge.training.answer`), are carried out alike: the result is the answer, computed on ``device``. A recipe
-    names its own.
+    ``method`` is the one that the recipe names; one that can go on from a checkpoint is given ``checkpoints``. Raises
+    what reading raises and :class:`ExecutionFailed` where another method, or another version of it, is installed.
+    Questions, about the items ``given`` (:mod:`disgorge.training.answer`) or about the method itself, are carried out
+    alike: the result is the answer, computed on ``device``. A recipe names its own.
     """
+    if "declares" in recipe:
+        return written(method)
     if "question" in recipe:
         return answer(inputs, recipe["question"], given, method=method, device=device)
     if "layout" in recipe:
         return lay_out(recipe["layout"], method=method)
-    method = method or method_named(recipe["method"])
     if method.name != recipe["method"]:
         raise ExecutionFailed(f"the recipe is for method {recipe['method']}, and its code makes {method.name}")
     if method.version != recipe["version"]:

@@ -12,9 +12,9 @@ from disgorge.attestation.checkpoints import delete_checkpoint
 from disgorge.attestation.record import attest_done
 from disgorge.errors import ExecutionFailed
 from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
-from disgorge.method import Blueprint, ModelSpec, method_named, recipe_for
-from disgorge.training.code.kept import NONE as NO_CODE
+from disgorge.method import Blueprint, ModelSpec, recipe_for
 from disgorge.training.code.kept import keep_code
+from disgorge.training.code.known import KnownMethod
 from disgorge.training.environment import can_be_reused
 from disgorge.training.recipe import Job, Runner
 from lineage.catalog.catalog import Catalog
@@ -65,24 +65,24 @@ def make(
     spec: ModelSpec,
     runner: Runner,
     *,
+    method: KnownMethod,
     shards: Mapping[str, Shard],
     shift: int = 0,
     recorded_as: str | None = None,
     only: Container[str] | None = None,
     up_to: str | None = None,
     untouched: Mapping[str, Component] = NONE,
-    code: Mapping[str, str] = NO_CODE,
 ) -> Made:
     """Make the components of a model that do not exist yet, record each, and return the composition.
 
-    ``shards`` are those there are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
+    ``method`` lays the model out, and its local code is stored and stands in the recipes; ``shards`` are those there
+    are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
     the components are recorded under, for references. With ``only``, just the components of those names may be trained,
     and :class:`ExecutionFailed` says which other one is missing. ``up_to`` leaves out all but that component, by
-    name, and those it needs. ``untouched`` are taken as they are, by name. ``code`` is what recipes say of local code
-    that was stored; by default that of today is. Each component is recorded as soon as it is trained, so a run that was
-    stopped goes on where it was. The composition itself is not released.
+    name, and those it needs. ``untouched`` are taken as they are, by name. Each component is recorded as soon
+    as it is trained, so a run that was stopped goes on where it was. The composition itself is not released.
     """
-    blueprints = layout_of(method_named(spec.method), spec, shards)
+    blueprints = layout_of(method, spec, shards)
     if shift:
         blueprints = reseeded(blueprints, spec, shift)
     if up_to is not None:
@@ -93,10 +93,10 @@ def make(
         runner,
         blueprints,
         shards,
+        method=method,
         title=recorded_as or spec.release,
         only=only,
         untouched=untouched,
-        code=code or keep_code(workspace, spec.method),
     )
 
 
@@ -107,13 +107,13 @@ def _make(
     blueprints: tuple[Blueprint, ...],
     shards: Mapping[str, Shard],
     *,
+    method: KnownMethod,
     title: str,
     only: Container[str] | None,
     untouched: Mapping[str, Component],
-    code: Mapping[str, str],
 ) -> Made:
     # Long: what is kept, found again or trained goes into the same three tables, wave by wave.
-    method = method_named(spec.method)
+    code = keep_code(workspace, method.code)
     recorded = _by_recipe(workspace)
     with Catalog.of(workspace) as catalog:
         live = {(component.name, component.digest): component for component in catalog.components()}

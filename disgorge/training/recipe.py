@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from disgorge.method import Items, method_named
+from disgorge.method import Items
 from disgorge.training.sandbox.levels import UNCONFINED, Reached
 from lineage.records import Json
 
@@ -20,14 +20,6 @@ def method_of(recipe: Mapping[str, Json]) -> str:
 def trains(recipe: Mapping[str, Json]) -> bool:
     """Whether a recipe makes a component; a question is answered, and recorded nowhere."""
     return "question" not in recipe and "layout" not in recipe
-
-
-def libraries_of(recipe: Mapping[str, Json]) -> tuple[str, ...]:
-    """Return the modules of libraries that the method of a recipe uses; laying out takes none.
-
-    Raises :class:`~disgorge.errors.UnknownMethod` where it is not installed.
-    """
-    return () if "layout" in recipe else method_named(method_of(recipe)).libraries
 
 
 def device_of(recipe: Mapping[str, Json]) -> str:
@@ -48,8 +40,6 @@ class Job:
     """The variables that steer kernels, as recorded with the part to be made again; None for this machine's own."""
     entry: str | None = None
     """The entry point of what carries it out, where that is no registered method."""
-    libraries: tuple[str, ...] = ()
-    """The libraries that a method uses which is not installed here."""
     given: tuple[Items, ...] = ()
     """Items that a question is about: they go with the order, and are no input of a part."""
     resumes: bool = False

@@ -6,10 +6,9 @@ against its own before anything is trained, so that no unrecorded data can slip 
 
 from pathlib import Path
 
-from disgorge.errors import BundleBroken, InputsMissing, UnknownMethod
-from disgorge.method import method_named, methods
+from disgorge.errors import BadModel, BundleBroken, InputsMissing, UnknownMethod
 from disgorge.statement.records import AGAIN, RecipeNote, RetainedShard
-from disgorge.training.code.kept import code_now
+from disgorge.training.runners.declared import declared, declared_methods
 from disgorge.training.sandbox.levels import Level, reached
 from disgorge.verify.bundle import Bundle
 from lineage.errors import DigestMismatch, LineageError, TooLarge
@@ -44,8 +43,8 @@ def check_recipes(recipes: tuple[RecipeNote, ...]) -> None:
     installed_ones = [note.recipe for note in recipes if "code" not in note.recipe]
     for name, version in sorted({(str(recipe["method"]), str(recipe["version"])) for recipe in installed_ones}):
         try:
-            installed = method_named(name).version
-        except UnknownMethod as error:
+            installed = declared(name).version
+        except (UnknownMethod, BadModel) as error:
             raise InputsMissing(f"the recipes cannot be carried out here: {error}") from error
         if installed != version:
             raise InputsMissing(f"the recipes want {name} {version}, installed is {installed}; install that version")
@@ -91,9 +90,9 @@ def _furnish_code(workspace: Workspace, bundle: Bundle, source: Workspace | None
         if source is not None and source.objects.exists(digest):
             kept_tree(source.objects, digest).keep(workspace.objects)
             continue
-        here = code_now(method) if method in methods() else None
-        if here is not None and here.tree.digest == digest:
-            here.tree.keep(workspace.objects)
+        here = declared_methods().get(method)
+        if here is not None and here.code is not None and here.code.tree.digest == digest:
+            here.code.tree.keep(workspace.objects)
         elif digest not in bundle.code:
             raise InputsMissing(
                 f"the recipes want the local code of {method} with the digest {digest[:12]}, and neither the bundle "

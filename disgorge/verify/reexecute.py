@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from disgorge.errors import BundleBroken, ExecutionFailed, InputsMissing, KernelsDiffer
-from disgorge.evidence.tolerance import DEFAULT, Tolerance, apart, tolerance_of
-from disgorge.method import methods
+from disgorge.evidence.tolerance import Tolerance, apart, tolerance_of
 from disgorge.statement.records import AGAIN, RecipeNote
 from disgorge.training.environment import UNREPEATED, differences
 from disgorge.training.kernels import setting_of
 from disgorge.training.recipe import Done, Job, OnProgress, Runner, unseen
+from disgorge.training.runners.declared import method_for
 from disgorge.training.runners.local import Workers
 from disgorge.verify.inputs import check_recipes, furnish
 from lineage.errors import LineageError
@@ -127,8 +127,7 @@ class _Trial:
                 f"{note.name} is trained from the weights of {names}, and neither bundle nor workspace has them; ask "
                 "for a bundle written with `disgorge request report REQUEST --with-inputs`"
             )
-        used = tuple(note.environment.get("libraries", {}))
-        return Job(note.component, note.recipe, 0, setting_of(note.environment), libraries=used)
+        return Job(note.component, note.recipe, 0, setting_of(note.environment))
 
     def _done(self, workers: Runner, jobs: list[Job]) -> Iterator[Done]:
         def named(component: str, done: int, total: int) -> None:
@@ -182,8 +181,7 @@ class _Trial:
             again, recorded = (load_tensors(self.workspace.objects.get(each)) for each in (digest, note.component))
         except LineageError as error:
             raise BundleBroken(f"{note.name}: its recorded weights cannot be read; {AGAIN}") from error
-        method = methods().get(note.recipe["method"])  # local code that came with the report need not be installed
-        own = tolerance_of(method) if method is not None else DEFAULT  # a maker may declare less, never more
+        own = tolerance_of(method_for(self.workspace, note.recipe))  # a maker may declare less, never more
         bound = Tolerance(min(allowed.whole, own.whole), min(allowed.tensor, own.tensor))
         return apart(recorded, again, bound)
 

@@ -30,6 +30,7 @@ from disgorge.method import Items
 from disgorge.training.code.kept import keep_code
 from disgorge.training.recipe import Done, Job
 from disgorge.training.runners import box, local
+from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox import levels, namespace
 from disgorge.training.sandbox.levels import Level, Reached, words
@@ -77,7 +78,7 @@ class Case:
             "uses": [{"of": of, "digest": digest, "role": role} for of, digest, role in uses],
             "threads": 1, "device": "cpu", "deterministic": True,
         }  # fmt: skip
-        return Job(name, recipe | dict(keep_code(self.workspace, METHOD.name)), 1)
+        return Job(name, recipe | dict(keep_code(self.workspace, declared(METHOD.name).code)), 1)
 
     def here(self, method: Averages, lie: str, shard: str) -> str:
         """What a method makes of a shard in this process, by digest."""

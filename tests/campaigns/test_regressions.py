@@ -25,6 +25,7 @@ from disgorge.request.workflow.decide import decide_request
 from disgorge.request.workflow.plan_request import plan_request
 from disgorge.training.make import make
 from disgorge.training.recipe import Job
+from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest
@@ -43,7 +44,8 @@ from tests.in_process import InProcessRunner
 
 def release(workspace: Workspace, spec: ModelSpec) -> None:
     """Train a model and release it, as ``disgorge train`` does."""
-    made = make(workspace, spec, InProcessRunner(workspace), shards=toys.live_shards(workspace))
+    runner, method = InProcessRunner(workspace), declared(spec.method)
+    made = make(workspace, spec, runner, method=method, shards=toys.live_shards(workspace))
     body = {"name": spec.release, "alias": spec.alias, "composition": made.composition.digest}
     workspace.ledger.append_all([("composition", {"composition": plain(made.composition)}), ("release", body)])
 

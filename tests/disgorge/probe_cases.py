@@ -6,6 +6,7 @@ from disgorge.evidence.checks import ProbeCase
 from disgorge.method import Items, Model
 from disgorge.training.items import join, pick
 from disgorge.training.make import make
+from disgorge.training.runners.declared import declared
 from disgorge.training.stored import assemble, read_items
 from lineage.workspace import Workspace
 from tests.in_process import InProcessRunner
@@ -22,10 +23,10 @@ def case_of(
     before = assemble(whole, train(whole, toy).composition)
     rest = Workspace.init(folder / "rest")
     populate(rest, toy, folder / "rest-sources", leave_out=lambda shard, row: shard == gone and row >= kept)
-    shards = live_shards(rest)
+    shards, method = live_shards(rest), declared(toy.spec.method)
 
     def without(shift: int) -> Model:
-        made = make(rest, toy.spec, InProcessRunner(rest), shards=shards, shift=shift)
+        made = make(rest, toy.spec, InProcessRunner(rest), method=method, shards=shards, shift=shift)
         return assemble(rest, made.composition)
 
     all_of_it = read_items(whole, live_shards(whole)[gone].digest)

@@ -256,13 +256,17 @@ def test_equal_bytes_in_another_environment_are_attested(by_hand: Workspace) -> 
 def test_a_method_of_another_version_is_not_run(by_hand: Workspace) -> None:
     old = component_of(by_hand, f"{RELEASE}/mean/shard-2")
     serve(by_hand, "mean/shard-2", recipe=old.recipe | {"version": "0"})
-    serve(by_hand, "mean/shard-3", recipe=old.recipe | {"method": "gone"})
+    uncoded = {name: old.recipe[name] for name in old.recipe.keys() - {"code", "entry"}}
+    serve(by_hand, "mean/shard-3", recipe=uncoded | {"method": "gone"})
+    serve(by_hand, "mean/shard-4", recipe=old.recipe | {"method": "gone"})
     outcome, ran = attest(by_hand)
-    assert problems(outcome) == {
+    told = problems(outcome)
+    assert "(averages:METHOD) is that of 'averages', not of 'gone'" in told.pop("mean/shard-4")[0]
+    assert told == {
         "mean/shard-2": ("it was not run", ("method averages was 0 and is 1",)),
         "mean/shard-3": ("it was not run", ("method gone was 1 and is not installed",)),
     }
-    assert len(ran) == 3
+    assert len(ran) == 2
 
 
 def test_a_recipe_of_local_code_that_names_none_is_not_run(by_hand: Workspace) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from disgorge.training.code.local import LocalCode
 from disgorge.training.environment import environment, unlike_here
 from disgorge.training.kernels import chosen, of_libraries
 from disgorge.training.recipe import Job
+from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox.levels import LOWER, Level, Reached, reached
 from disgorge.training.sandbox.namespace import package_folders
@@ -56,6 +58,7 @@ TRAIN = """
 import json
 from pathlib import Path
 from disgorge.training.make import make
+from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from lineage.workspace import Workspace
 from tests.toys import live_shards, populate, toy_of
@@ -65,7 +68,7 @@ workspace = Workspace.open(folder) if folder.is_dir() else Workspace.init(folder
 if not live_shards(workspace):
     populate(workspace, toy, Path("sources").absolute())
 with Workers(workspace, count=1) as workers:
-    made = make(workspace, toy.spec, workers, shards=live_shards(workspace))
+    made = make(workspace, toy.spec, workers, method=declared(toy.spec.method), shards=live_shards(workspace))
 """
 SAID = """
 print(json.dumps([[c.name, c.digest, c.recipe, c.environment, c.name in made.trained] for c in made.components]))
@@ -307,7 +310,8 @@ def test_training_says_that_code_was_edited(workspace: Workspace, monkeypatch: p
     spec = toy_of("averages", 3).spec
     assert change_of_code(workspace, spec) == ""
     edited = LocalCode("averages:METHOD", Tree.of({"averages.py": b"METHOD = None\n"}))
-    monkeypatch.setattr("disgorge.release.train.code_now", lambda method: edited)
+    today = declared(spec.method)
+    monkeypatch.setattr("disgorge.release.train.declared", lambda method: replace(today, code=edited))
     before = component_of(workspace, "toy-averages/scale").recipe["code"]
     words = change_of_code(workspace, spec)
     assert f"is {edited.tree.digest[:12]} and was {before[:12]} when toy-averages@live was trained" in words

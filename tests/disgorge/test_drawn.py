@@ -12,12 +12,12 @@ from disgorge.audit.rules import audit
 from disgorge.locations.every import search
 from disgorge.locations.location import Target
 from disgorge.locations.report_images import drawings, outlived
-from disgorge.method import methods
 from disgorge.removal.dry_run import preview
 from disgorge.report.compile import evidence_of, report_case
 from disgorge.request.case import case_of, plan_of
 from lineage.storage.objects import load_tensors
 from lineage.workspace import Workspace
+from tests.registered import register
 from tests.toys import carry, granted_plan, person, populate, remove, residuals, toy_of, trained_toy
 
 
@@ -26,7 +26,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A generator that knows its items by heart, trained."""
     from replaying import METHOD
 
-    monkeypatch.setitem(methods(), METHOD.name, METHOD)
+    register(monkeypatch, METHOD)
     return trained_toy(tmp_path, method="replaying")
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-import disgorge.method
 from disgorge.errors import BadModel
 from disgorge.evidence.checks import Verdict
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.layout import as_shown, layout_of, without_names
-from disgorge.method import Blueprint, Method, method_named, methods
+from disgorge.method import Blueprint, Method, method_entries, method_named, methods
+from disgorge.training.runners.declared import declared
 from lineage.records import Component, Cost, Role, Shard, Use
 from tests.toys import toy_of
 
@@ -92,13 +92,16 @@ def test_a_method_that_takes_the_name_of_another_is_refused(tmp_path: Path, monk
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: imposing\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[disgorge.methods]\nzz = imposing:METHOD\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("disgorge.method._entries", disgorge.method._entries.__wrapped__)
+    method_entries.cache_clear()
     methods.cache_clear()
     try:
         with pytest.raises(BadModel, match=r"'averages', one of averages \(averages:METHOD\) and one of imposing"):
             methods()
+        with pytest.raises(BadModel, match=r"'averages', one of averages \(averages:METHOD\) and one of imposing"):
+            declared("shard_graph")
     finally:
         monkeypatch.undo()
+        method_entries.cache_clear()
         methods.cache_clear()
     assert method_named("averages").version == "1"
 

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "tests" / "plugins"
 TRAINED = """
 from pathlib import Path
+from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from lineage.workspace import Workspace
 from tests.toys import live_shards, populate, toy_of
@@ -20,7 +21,7 @@ if __name__ == "__main__":
     workspace, toy = Workspace.init(Path("workspace").absolute()), toy_of({method!r}, 3)
     populate(workspace, toy, Path("sources").absolute())
     with Workers(workspace, count=1) as workers:
-        made = make(workspace, toy.spec, workers, shards=live_shards(workspace))
+        made = make(workspace, toy.spec, workers, method=declared(toy.spec.method), shards=live_shards(workspace))
     print(toy.spec.method, len(made.trained))
 """
 

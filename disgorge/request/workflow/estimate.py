@@ -15,13 +15,14 @@ from disgorge.evidence.checks import ASKED_IN, Examination
 from disgorge.examination.samples import HELD_OUT, RETAINED
 from disgorge.facts import ExaminationFact
 from disgorge.layout import component_name, layout_of
-from disgorge.method import Blueprint, Method, ModelSpec, method_named
+from disgorge.method import Blueprint, Declared, ModelSpec
 from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Expected, Plan, shards_after
 from disgorge.request.case import Case
 from disgorge.request.stored_records import kept_record
 from disgorge.request.workflow.repeatable import current_members
 from disgorge.training.assemble import spec_of
+from disgorge.training.runners.declared import maker_of
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Component, Shard
@@ -62,7 +63,7 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, models: int) -> di
     loading, estimates, since = 0.0, {}, removal
     for release, composition in compositions.items():
         spec = spec_of(composition)
-        method = method_named(spec.method)
+        method = maker_of(workspace, composition)
         blueprints = layout_of(method, spec, shards)
         members = current_members(composition, case)
         current = {name: components[name, digest] for name, digest in members.items() if (name, digest) in components}
@@ -105,7 +106,7 @@ def _asking(workspace: Workspace) -> dict[str, float]:
     return found
 
 
-def _load(method: Method) -> float:
+def _load(method: Declared) -> float:
     named = {module.partition(".")[0] for module in method.libraries}
     return sum(seconds for library, seconds in _LOADING.items() if library in named)
 

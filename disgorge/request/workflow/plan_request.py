@@ -4,13 +4,14 @@ Reads the ledger, calls the pure planner, stores the plan and appends one fact.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from disgorge.errors import DataHeld, DisgorgeError
+from disgorge.errors import DataHeld, DisgorgeError, UnknownMethod
 from disgorge.evidence.checks import models_of, models_trained, probes, probes_named
 from disgorge.facts import PlanFact
 from disgorge.layout import reference_release
-from disgorge.method import methods
+from disgorge.method import Declared
 from disgorge.plan.plan import LeftOut, Plan, Share
 from disgorge.plan.planner import make_plan
 from disgorge.plan.remedies import Again, AgainHere
@@ -26,6 +27,7 @@ from disgorge.request.workflow.decide import granted_decision
 from disgorge.request.workflow.estimate import expected
 from disgorge.request.workflow.impact import impact_as_planned, impact_of, impact_of_all
 from disgorge.request.workflow.repeatable import refusal, require_promised_bits, unrepeatable
+from disgorge.training.runners.declared import maker_of
 from lineage.catalog.catalog import Catalog
 from lineage.records import Component, Impact, canonical
 from lineage.shards.cut import refuse_lost_rows
@@ -82,10 +84,11 @@ def plan_requests(
     _require_all_judged(workspace, cases, impact)
     unfinished = tuple(begun_plan(workspace, digest) for digest in case.steps)
     together = _shares(workspace, cases, decisions)
+    makers = _makers(workspace, impact)
 
     def planned(again: Again) -> Plan:
         return make_plan(
-            decisions[0], impact, methods(), shards=shards, components=components, references=references,
+            decisions[0], impact, makers, shards=shards, components=components, references=references,
             unfinished=unfinished, withdraw=withdraw, again=again, probes=probes(), named=named,
             costly=costly, owed=owed, together=together,
         )  # fmt: skip
@@ -117,6 +120,19 @@ def plan_requests(
         PlanFact(plan.request, plan.digest, impact_digest, others, _impact_of_each(workspace, cases) if others else {})
     )
     return plan
+
+
+def _makers(workspace: Workspace, impact: Impact) -> dict[str, Declared]:
+    """Return, by composition, the methods that made the releases hit; what came from elsewhere has none.
+
+    Raises :class:`~disgorge.errors.BadModel` where one may be a method that cannot be asked: without it, all that a
+    plan could do about its release is to destroy it.
+    """
+    found: dict[str, Declared] = {}
+    for composition in (hit.composition for hit in impact.releases if hit.composition.spec):
+        with suppress(UnknownMethod):
+            found[composition.digest] = maker_of(workspace, composition)
+    return found
 
 
 def _impact_of_each(workspace: Workspace, cases: Sequence[Case]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from disgorge.attestation.standing import Attested
 from disgorge.errors import DisgorgeError, EnvironmentDiffers
 from disgorge.examination.attested_parts import stands_as_recorded
 from disgorge.layout import component_name, layout_of
-from disgorge.method import Blueprint, Method, ModelSpec, determining, method_named, recipe_for
+from disgorge.method import Blueprint, Declared, ModelSpec, determining, recipe_for
 from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Plan, shards_after
 from disgorge.plan.results import Retrained
@@ -21,6 +21,7 @@ from disgorge.request.case import Case
 from disgorge.training.assemble import spec_of
 from disgorge.training.environment import UNREPEATED, cannot_repeat, unlike_here
 from disgorge.training.make import recordings
+from disgorge.training.runners.declared import maker_of
 from disgorge.training.sandbox.levels import reached
 from disgorge.training.sandbox.nvidia import DEVICE, lacking
 from lineage.catalog.catalog import Catalog
@@ -62,7 +63,7 @@ def unrepeatable(
     by_release: dict[str, dict[str, Unrepeatable]] = {}
     for release, composition in compositions.items():
         spec = spec_of(composition)
-        method = method_named(spec.method)
+        method = maker_of(workspace, composition)
         steps = [step for step in plan.steps if step.action in CHANGED and step.release == release]
         changed = {name for step in steps for name in (step.subject, *(part.name for part in step.parts))}
         blueprints = layout_of(method, spec, shards)
@@ -159,7 +160,7 @@ def refusal(request: str, found: Mapping[str, Mapping[str, Unrepeatable]]) -> En
 
 
 def _why(
-    method: Method,
+    method: Declared,
     spec: ModelSpec,
     blueprint: Blueprint,
     known: Sequence[Component],

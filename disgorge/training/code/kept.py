@@ -8,8 +8,7 @@ its parts were made with. So edited code is another recipe for a training, and n
 from collections.abc import Iterable, Mapping
 
 from disgorge.errors import ExecutionFailed
-from disgorge.method import entry_of
-from disgorge.training.code.local import LocalCode, local_code
+from disgorge.training.code.local import LocalCode
 from lineage.ledger.fact_kinds import ComponentFact
 from lineage.records import Json
 from lineage.storage.tree import kept_tree
@@ -18,44 +17,40 @@ from lineage.workspace import Workspace
 NONE: Mapping[str, str] = {}
 
 
-def keep_code(workspace: Workspace, method: str) -> Mapping[str, str]:
-    """Store the local code of a method as it is now, and return what a recipe says of it; nothing where it has none."""
-    code = code_now(method)
+def keep_code(workspace: Workspace, code: LocalCode | None) -> Mapping[str, str]:
+    """Store local code, and return what a recipe says of it; nothing where a method has none."""
     return {"code": code.tree.keep(workspace.objects), "entry": code.entry} if code else NONE
 
 
-def code_now(method: str) -> LocalCode | None:
-    """Return the local code of a method as it is now, None where a distribution brings the method."""
-    entry = entry_of(method)
-    return local_code(entry) if entry else None
+def kept_code(workspace: Workspace, said: Mapping[str, Json]) -> LocalCode | None:
+    """Return the stored code that a recipe names, None where it names none; raises what reading an object raises."""
+    return LocalCode(said["entry"], kept_tree(workspace.objects, said["code"])) if "code" in said else None
 
 
 def code_made_with(workspace: Workspace, components: Iterable[str]) -> Mapping[str, str]:
     """Return what the recipes of these components say of their code, the last recorded one's; nothing if none does."""
     wanted, found = frozenset(components), NONE
-    for _, said in workspace.ledger.said(ComponentFact):
+    for _, said in workspace.ledger.said(ComponentFact) if wanted else ():
         recipe = said.component.recipe
         if said.component.digest in wanted and "code" in recipe:
             found = {name: recipe[name] for name in ("code", "entry")}
     return found
 
 
-def code_to_run(workspace: Workspace, recipe: Mapping[str, Json], method: str) -> LocalCode | None:
-    """Return the code to carry out a recipe, or questions about compositions, with; None where a distribution has it.
+def code_named(workspace: Workspace, recipe: Mapping[str, Json]) -> Mapping[str, str]:
+    """Return what a recipe, or the recipes of the parts that a question is about, say of code; nothing if none do."""
+    if "code" in recipe:
+        return {name: recipe[name] for name in ("code", "entry")}
+    return code_made_with(workspace, _asked_about(recipe))
 
-    Raises :class:`ExecutionFailed` for a recipe to train by a method of local code that names none, and what reading
-    an object raises for code that is missing or changed.
-    """
-    named = recipe if "code" in recipe else code_made_with(workspace, _asked_about(recipe))
-    if named:
-        return LocalCode(named["entry"], kept_tree(workspace.objects, named["code"]))
-    now = code_now(method)
-    if now is not None and "uses" in recipe:
+
+def refuse_unnamed(recipe: Mapping[str, Json], now: LocalCode | None) -> None:
+    """Raise :class:`ExecutionFailed` for a recipe to train by a method of local code that names none."""
+    if now is not None and "uses" in recipe and "code" not in recipe:
         raise ExecutionFailed(
-            f"its recipe names no code, and {method} is local code here ({now.entry}); train it again with `disgorge "
-            "train`, which stores the code"
+            f"its recipe names no code, and {recipe['method']} is local code here ({now.entry}); train it again with "
+            "`disgorge train`, which stores the code"
         )
-    return now
 
 
 def _asked_about(recipe: Mapping[str, Json]) -> list[str]:

@@ -55,13 +55,14 @@ class Box:
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: Workspace | None,
         reached: Reached,
         *,
         variables: Mapping[str, str],
         imports: Sequence[str],
         gpu: bool = False,
     ) -> None:
+        """Start it. Without a ``workspace`` it is given no data, and only code to load."""
         self.stage = Stage(workspace)
         self.reached = with_gpu(reached) if gpu else reached
         self._gpu = gpu
@@ -71,7 +72,7 @@ class Box:
         told = {
             "folder": str(self.stage.folder),
             "inputs": "/in" if is_boxed else str(self.stage.inputs),
-            "hidden": str(workspace.root.absolute()),
+            "hidden": str(workspace.root.absolute() if workspace else self.stage.folder),
             "landlock": reached.level is Level.LANDLOCK,
             "gpu": gpu,
             "imports": list(imports),
@@ -96,7 +97,7 @@ class Box:
         )
 
     def _boxed(
-        self, job: Sequence[str], workspace: Workspace, variables: Mapping[str, str], imports: Sequence[str]
+        self, job: Sequence[str], workspace: Workspace | None, variables: Mapping[str, str], imports: Sequence[str]
     ) -> subprocess.Popen[bytes]:
         """Start the job's process in namespaces of its own."""
         gaps, of_gpu = self.reached.gaps, nvidia.variables() if self._gpu else {}
@@ -110,7 +111,7 @@ class Box:
                 devices=nvidia.device_nodes() if self._gpu else (),
                 pycache=_bytecode(_loaded_late.get(tuple(imports), frozenset()) | {WORKER, *imports}, gaps),
                 gaps=gaps,
-                workspace=workspace.root,
+                workspace=workspace.root if workspace else None,
             )
             return subprocess.Popen(
                 [*box, *PYTHON, *job], pass_fds=[descriptor], env={}, start_new_session=True, **_PIPES
@@ -139,8 +140,11 @@ class Box:
                 self._stdin.write(each)
             self._stdin.flush()
 
-    def frames(self) -> Iterator[tuple[dict[str, Any], bytes]]:
-        """Yield what it says, each message with the bytes that come with it; ends when it does, or says nonsense."""
+    def frames(self, most: int = _MOST_OF_A_RESULT) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """Yield what it says, each message with the bytes that come with it, of which there are at ``most`` so many.
+
+        Ends when it does, or says nonsense.
+        """
         stream = self.process.stdout
         assert stream is not None
         while True:
@@ -149,7 +153,7 @@ class Box:
                 message = json.loads(line) if line.endswith(b"\n") else None
                 if isinstance(message, dict):
                     size = message.get("size", 0)
-                    if isinstance(size, int) and 0 <= size <= _MOST_OF_A_RESULT:
+                    if isinstance(size, int) and 0 <= size <= most:
                         data = stream.read(size) if size else b""
                         if len(data) == size:
                             yield message, data

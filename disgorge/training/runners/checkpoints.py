@@ -8,7 +8,7 @@ line, and the job begins anew; so does the next run after one that failed by its
 The cost: a run of another environment loses what an earlier one had reached, for there is one checkpoint a recipe.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from disgorge.attestation.checkpoints import Checkpoint, checkpoint_of, delete_checkpoint, keep_checkpoint
 from disgorge.attestation.provenance import DISTRIBUTIONS
@@ -16,7 +16,7 @@ from disgorge.attestation.standing import Refusal
 from disgorge.errors import DisgorgeError
 from disgorge.training.code.distributions import not_as_installed
 from disgorge.training.environment import unlike_here
-from disgorge.training.recipe import Done, Job, libraries_of
+from disgorge.training.recipe import Done, Job
 from disgorge.training.sandbox.levels import Reached
 from lineage.errors import LineageError
 from lineage.records import Component, Json
@@ -38,14 +38,17 @@ class KeptCheckpoints:
         self._say = say
         self._unkept: set[str] = set()
 
-    def last(self, job: Job, confinement: Reached) -> Checkpoint | None:
-        """Return the checkpoint that a job goes on from where it is confined so, None if it begins from nothing."""
+    def last(self, job: Job, libraries: Iterable[str], confinement: Reached) -> Checkpoint | None:
+        """Return the checkpoint that a job goes on from where it is confined so, None if it begins from nothing.
+
+        ``libraries`` are the modules that its method uses.
+        """
         if not job.resumes:
             return None
         try:
             found = checkpoint_of(self.workspace, job.recipe)
             if found is not None:
-                _require_alike(found, job, confinement)
+                _require_alike(found, libraries, confinement)
         except (Refusal, DisgorgeError, LineageError) as error:
             self._say(f"{job.name} begins anew, its checkpoint is not used: {error}")
             return None
@@ -70,12 +73,12 @@ class KeptCheckpoints:
             delete_checkpoint(self.workspace, job.recipe)
 
 
-def _require_alike(found: Checkpoint, job: Job, confinement: Reached) -> None:
+def _require_alike(found: Checkpoint, libraries: Iterable[str], confinement: Reached) -> None:
     """Raise :class:`Refusal` unless a run that goes on from a checkpoint is like the one that left it."""
     made = found.attested
     if not made.level.at_least(confinement.level) or not set(made.gaps) <= set(confinement.gaps):
         at = ", ".join((made.level.value, *made.gaps))
         raise Refusal(f"it was made at level {at}, and this run is confined more closely")
     used: Mapping[str, Json] = made.environment.get(DISTRIBUTIONS, {})
-    if other := (*unlike_here(made.environment, libraries_of(job.recipe)), *not_as_installed(used)):
+    if other := (*unlike_here(made.environment, libraries), *not_as_installed(used)):
         raise Refusal(f"it was made in another environment ({', '.join(other)})")

@@ -19,14 +19,14 @@ from types import TracebackType
 from typing import Any
 
 from disgorge.errors import ExecutionFailed, KernelsDiffer
-from disgorge.method import entry_of, methods
 from disgorge.training.code.distributions import distributions_used
-from disgorge.training.code.kept import code_to_run
-from disgorge.training.code.local import LocalCode
+from disgorge.training.code.kept import refuse_unnamed
+from disgorge.training.code.known import KnownMethod
 from disgorge.training.kernels import chosen
-from disgorge.training.recipe import Done, Job, OnProgress, device_of, libraries_of, method_of, trains, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, device_of, trains, unseen
 from disgorge.training.runners.box import Box
 from disgorge.training.runners.checkpoints import SECONDS_BETWEEN, KeptCheckpoints, unsaid
+from disgorge.training.runners.declared import method_for
 from disgorge.training.sandbox.levels import Level, reached
 from disgorge.training.sandbox.nvidia import DEVICE, gpu, lacking
 from disgorge.training.sandbox.staged import Staged, items_as_bytes
@@ -81,13 +81,13 @@ class Workers:
 
         Nothing is started where one of them trains on a device that is not there; a question is answered on the CPU.
         """
-        todo, heard = deque(jobs), _Heard()
-        _require_devices(todo)
+        todo, heard = deque(map(_Order, jobs)), _Heard()
+        _require_devices(order.job for order in todo)
         running: set[int] = set()
         try:
             while todo or running:
                 while todo and len(running) < self.count:
-                    running.add(self._begin(_Order(todo.popleft()), heard))
+                    running.add(self._begin(todo.popleft(), heard))
                     self._start_ahead(todo)
                 number, message, data = heard.get()
                 order = self._running[number]
@@ -121,18 +121,17 @@ class Workers:
 
     def _begin(self, order: "_Order", heard: "_Heard") -> int:
         """Hand a job to a process that waits, or to a fresh one."""
-        job = order.job
-        setting, method = _setting(job), method_of(job.recipe)
-        code = self._code(job, method)
+        job, setting = order.job, self._setting(order)
+        code = order.method.code if order.method else None
         order.box = box = self._take(setting)
         box.stage.furnish(job.recipe, code.tree if code else None)
-        if (last := self.checkpoints.last(job, box.reached)) is not None:
+        if (last := self.checkpoints.last(job, setting.imports, box.reached)) is not None:
             Staged(box.stage.inputs).write_component(last.digest, last.data)
             order.checkpoint = last.digest
         self._running[order.number] = order
         told: dict[str, Json] = {
             "recipe": job.recipe,
-            "method": job.entry or (code.entry if code else entry_of(method)),
+            "method": order.method.entry if order.method else job.entry,
             "libraries": list(setting.imports),
             "variables": dict(setting.variables),
             "keeps": self._keeps if job.resumes else None,
@@ -142,13 +141,18 @@ class Workers:
         Thread(target=_listen, args=(order, told, heard), daemon=True).start()
         return order.number
 
-    def _code(self, job: Job, method: str) -> LocalCode | None:
-        if job.entry is not None:
-            return None
-        try:
-            return code_to_run(self.workspace, job.recipe, method)
-        except (ExecutionFailed, LineageError) as error:
-            raise ExecutionFailed(f"{_doing(job)} {job.name} failed: {error}") from error
+    def _setting(self, order: "_Order") -> "_Setting":
+        """Return what an order's process is started with, its method found when that is asked first."""
+        job = order.job
+        if job.entry is None and order.method is None:
+            try:
+                order.method = method_for(self.workspace, job.recipe)
+                refuse_unnamed(job.recipe, order.method.code)
+            except (ExecutionFailed, LineageError) as error:
+                raise ExecutionFailed(f"{_doing(job)} {job.name} failed: {error}") from error
+        variables = chosen() if job.variables is None else job.variables
+        on_gpu = device_of(job.recipe) == DEVICE and not lacking()
+        return _Setting(tuple(sorted(variables.items())), _libraries(order), on_gpu)
 
     def _take(self, setting: "_Setting") -> Box:
         for place, (of, box) in enumerate(self._waiting):
@@ -157,9 +161,9 @@ class Workers:
                 return box
         return self._start(setting)
 
-    def _start_ahead(self, todo: Iterable[Job]) -> None:
+    def _start_ahead(self, todo: Iterable["_Order"]) -> None:
         """Start what the next jobs need while others run, as many processes as run at a time."""
-        wanted = [_setting(job) for job in itertools.islice(todo, self.count)]
+        wanted = [self._setting(order) for order in itertools.islice(todo, self.count)]
         for of, _ in self._waiting:
             if of in wanted:
                 wanted.remove(of)
@@ -183,13 +187,6 @@ class _Setting:
     gpu: bool
 
 
-def _setting(job: Job) -> _Setting:
-    variables = chosen() if job.variables is None else job.variables
-    return _Setting(
-        tuple(sorted(variables.items())), _libraries(job), device_of(job.recipe) == DEVICE and not lacking()
-    )
-
-
 def _require_devices(jobs: Iterable[Job]) -> None:
     for job in jobs:
         if trains(job.recipe) and device_of(job.recipe) == DEVICE and (why := lacking()):
@@ -199,28 +196,28 @@ def _require_devices(jobs: Iterable[Job]) -> None:
             )
 
 
-def _libraries(job: Job) -> tuple[str, ...]:
-    if job.entry or ("code" in job.recipe and method_of(job.recipe) not in methods()):
-        return job.libraries
-    return tuple(libraries_of(job.recipe))
-
-
 _numbers = itertools.count(1)
 _Heard = Queue[tuple[int, dict[str, Any], bytes]]
 
 
 @dataclass(slots=True, eq=False)
 class _Order:
-    """A job that is being done, and the process that does it."""
+    """A job to do, the method that does it, and the process; a job with an entry point of its own has no method."""
 
     job: Job
     tries: int = 1
+    method: KnownMethod | None = None
     number: int = field(default_factory=lambda: next(_numbers))
     box: Box = field(init=False)
     is_confined: bool | None = None
     """Whether the process confined itself, None until it is ready."""
     checkpoint: str = ""
     """The digest of the one that it goes on from, "" if it begins from nothing."""
+
+
+def _libraries(order: _Order) -> tuple[str, ...]:
+    """Return the modules of libraries that a job's method uses; laying out takes none."""
+    return () if order.method is None or "layout" in order.job.recipe else order.method.libraries
 
 
 def _listen(order: _Order, told: Mapping[str, Json], heard: _Heard) -> None:
@@ -259,7 +256,7 @@ def _done(order: _Order, message: Mapping[str, Any], digest: str, answer: bytes)
     if came.level is Level.LANDLOCK and not order.is_confined:
         came = replace(came, level=Level.PROCESS)
     started, ended = (dt.datetime.fromisoformat(message[name]) for name in ("started", "ended"))
-    used = distributions_used(_paths(message.get("loaded")), _libraries(order.job))
+    used = distributions_used(_paths(message.get("loaded")), _libraries(order))
     environment = message["environment"] | {"distributions": used}
     return Done(order.job, digest, started, ended, came, environment, answer, order.checkpoint)
 

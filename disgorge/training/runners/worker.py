@@ -89,7 +89,7 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice", given: Seque
 
     try:
         _search(inputs.code)
-        method = _method(order.get("method"))
+        method = _method(order["method"])
         device = "cpu" if order.get("gpu") is None else DEVICE
         kept = _Kept(order, inputs, say, started) if order.get("keeps") is not None else NO_CHECKPOINTS
         made = carry_out(inputs, recipe, method=method, given=given, device=device, progress=progress, checkpoints=kept)
@@ -142,9 +142,9 @@ def _search(code: Path) -> None:
         sys.path.insert(next(packages, len(sys.path)), str(code))
 
 
-def _method(entry: str | None) -> Method | None:
-    """Return the method that an entry point names; None leaves it to be found by its name."""
-    found: Method | None = EntryPoint("method", entry, "disgorge.methods").load() if entry else None
+def _method(entry: str) -> Method:
+    """Return the method that an entry point names."""
+    found: Method = EntryPoint("method", entry, "disgorge.methods").load()
     return found
 
 

@@ -1,8 +1,8 @@
 """The folder of one sandboxed job: its inputs, copied there by digest, and room for what it writes meanwhile.
 
-Inputs are copied, never linked, and checked while they are. The folder lies inside the workspace's own, so that what a
-killed execution leaves of it is found and goes with the next one. The cost is the room of a copy of what a job reads
-while it runs.
+Inputs are copied, never linked, and checked while they are. Where a job reads data, the folder lies inside the
+workspace's own, so that what a killed execution leaves of it is found and goes with the next one. The cost is the room
+of a copy of what a job reads while it runs.
 """
 
 import shutil
@@ -34,9 +34,11 @@ def clear_stages(workspace: Workspace) -> None:
 class Stage:
     """The folder of one job, which only this user may open: ``inputs`` is read inside, ``scratch`` is written."""
 
-    def __init__(self, source: Workspace) -> None:
+    def __init__(self, source: Workspace | None = None) -> None:
+        """Make one in ``source``, or, for a job that is given no data, where temporary files are."""
         self.source = source
-        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=source.home, ignore_cleanup_errors=True)
+        place = source.home if source else None
+        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place, ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
         self.inputs, self.scratch = self.folder / "in", self.folder / "tmp"
         self.inputs.mkdir()
@@ -55,12 +57,14 @@ class Stage:
         staged = Staged(self.inputs)
         if code is not None:
             staged.write_code(code)
+        if (source := self.source) is None:
+            return
         for kind, digest in sorted(set(_named(recipe))):
             try:
                 if kind == "shard":
-                    staged.write_items(digest, *shard_items(self.source, digest))
+                    staged.write_items(digest, *shard_items(source, digest))
                 else:
-                    staged.write_component(digest, self.source.objects.get(digest))
+                    staged.write_component(digest, source.objects.get(digest))
             except UnknownRecord:
                 continue
 
