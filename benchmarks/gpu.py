@@ -25,6 +25,7 @@ from disgorge.method import Toy
 from disgorge.training.kernels import setting_of
 from disgorge.training.make import make
 from disgorge.training.recipe import Job
+from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox.levels import reached
 from disgorge.training.sandbox.nvidia import DEVICE, lacking
@@ -62,7 +63,7 @@ def measure(setting: str, toy: Toy, *, device: str, deterministic: bool) -> Meas
         populate(workspace, toy, Path(folder) / "sources")
         try:
             with Workers(workspace, count=1) as workers:
-                made = make(workspace, spec, workers, shards=live_shards(workspace))
+                made = make(workspace, spec, workers, method=declared(spec.method), shards=live_shards(workspace))
                 jobs = [Job(each.name, each.recipe, 0, setting_of(each.environment)) for each in made.components]
                 again = list(workers.run(jobs))
         except ExecutionFailed as failed:

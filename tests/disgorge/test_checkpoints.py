@@ -35,6 +35,7 @@ from disgorge.training.kernels import chosen, of_libraries
 from disgorge.training.make import make
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.runners.checkpoints import KeptCheckpoints
+from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox.levels import Level, Reached, reached
 from lineage.records import Component, Json, digest_of
@@ -60,6 +61,7 @@ import os, signal, sys
 from pathlib import Path
 from disgorge.training.make import make
 from disgorge.training.runners.checkpoints import KeptCheckpoints
+from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from lineage.workspace import Workspace
 from tests.disgorge.test_checkpoints import long_toy
@@ -75,7 +77,10 @@ with Workers(workspace, count=1, keeps=0.05) as workers:
     workers.checkpoints = Killed(workspace)
     {}
 """
-TRAINING = 'make(workspace, long_toy().spec, workers, shards=live_shards(workspace), up_to="backbone")'
+TRAINING = (
+    "make(workspace, long_toy().spec, workers, method=declared('tangent_composition'), shards=live_shards(workspace), "
+    "up_to='backbone')"
+)
 REMOVING = "carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=1))"
 
 
@@ -162,8 +167,9 @@ def test_a_killed_training_goes_on_to_the_same_bits_and_its_checkpoint_goes(work
     with Workers(workspace, count=1, say=said.append) as workers:
         runner = Reporting(workers, steps.append)
         (component,) = make(
-            workspace, spec, runner, shards=live_shards(workspace), up_to="toy-tangent/backbone"
-        ).components
+            workspace, spec, runner, method=declared(spec.method), shards=live_shards(workspace),
+            up_to="toy-tangent/backbone",
+        ).components  # fmt: skip
     assert [each.partition(" of 20")[0] for each in said] == ["toy-tangent/backbone goes on from its checkpoint"]
     assert min(steps) > before  # what was done is not done again
     assert not list(file_of(workspace, job).parent.iterdir())
@@ -345,13 +351,13 @@ def test_what_is_no_checkpoint_of_this_run_is_not_used(workspace: Workspace, wha
     said = list[str]()
     job, checkpoints, level = backbone(workspace), KeptCheckpoints(workspace, said.append), Reached(Level.NAMESPACE)
     path = keep(workspace, job, at=level)
-    found = checkpoints.last(job, level)
+    found = checkpoints.last(job, declared("tangent_composition").libraries, level)
     assert isinstance(found, Checkpoint)
     assert found.data == STATE
     said.clear()
     change, words = NO_CHECKPOINTS[what]
     change(path)
-    assert checkpoints.last(job, level) is None
+    assert checkpoints.last(job, declared("tangent_composition").libraries, level) is None
     (line,) = said
     assert line.startswith(f"toy-tangent/backbone begins anew, its checkpoint is not used: {words}")
 
@@ -424,7 +430,8 @@ def test_one_that_was_left_when_its_part_was_recorded_goes_with_the_next_trainin
     mean = component_of(workspace, "toy-averages/mean/shard-1")
     path = keep(workspace, Job(mean.name, mean.recipe, 1, resumes=True))
     (path.parent / ".aside-0123").write_bytes(b"what a killed writer left")
-    make(workspace, toy_of("averages", 3).spec, InProcessRunner(workspace), shards=live_shards(workspace))
+    spec, runner = toy_of("averages", 3).spec, InProcessRunner(workspace)
+    make(workspace, spec, runner, method=declared(spec.method), shards=live_shards(workspace))
     assert not list(path.parent.iterdir())
 
 
