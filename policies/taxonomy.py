@@ -115,11 +115,17 @@ _CONFINED = {
 def shown_by(confinement: Confinement, *, equal_bits: bool) -> str:
     """Return in words how a removal must be shown: in which confinement at least, and whether by equal bits too.
 
+    A run that is confined less than ``namespace`` shows a removal by equal bits only, whatever is asked.
+
     >>> shown_by(Confinement.LANDLOCK, equal_bits=True)
     'a confined run (landlock or better) and equal bits'
+    >>> shown_by(Confinement.LANDLOCK, equal_bits=False)
+    'a confined run (namespace, or landlock and equal bits)'
     """
     if confinement is Confinement.PROCESS:
         return "equal bits, of a run that need not be confined" if equal_bits else "a recorded run"
+    if confinement is Confinement.LANDLOCK and not equal_bits:
+        return "a confined run (namespace, or landlock and equal bits)"
     better = " or better" if confinement is not Confinement.NAMESPACE else ""
     return f"a confined run ({confinement.value}{better}){' and equal bits' if equal_bits else ''}"
 

@@ -333,8 +333,9 @@ class _Judge:
     def _check_level(self, proof: Proof, accepts: Confinement) -> None:
         if not proof.level.at_least(accepts):
             raise Refusal(f"it was made at level {proof.level}, and {accepts} is demanded")
-        if not proof.reproducible and (self.equal_bits or proof.level is Confinement.PROCESS):
-            raise Refusal("equal bits are demanded, and no second run, not from a checkpoint, has reached its bytes")
+        if not proof.reproducible and (self.equal_bits or proof.level is not Confinement.NAMESPACE):
+            where = "" if self.equal_bits else f"at level {proof.level} "
+            raise Refusal(f"{where}equal bits are demanded, and no second run from the start reached its bytes")
 
     def _check_withdrawn(self, component: Component) -> None:
         for use in influences_of(component):

@@ -110,7 +110,7 @@ def test_a_removal_that_was_to_be_shown_by_less_does_not_fulfill(workspace: Work
     with pytest.raises(
         DisgorgeError,
         match=r"R-1 gave less than R-2 is owed: it was shown by equal bits, of a run that need not be confined, "
-        r"and owed is a confined run \(landlock or better\) and equal bits",
+        r"and owed is a confined run \(namespace, or landlock and equal bits\)",
     ):
         close(workspace)
     assert case_of(workspace, "R-2").closed is None

@@ -58,7 +58,7 @@ def run_one(folder: Path, expect: str):
         ("{claims: {gdpr: denied}}", "claim gdpr: wanted denied, came granted"),
         ("{claims: {moon: granted}}", "claim moon: wanted granted, came None"),
         ("{confinement: namespace}", "confinement: wanted namespace, came landlock"),
-        ("{equal_bits: false}", "equal_bits: wanted False, came True"),
+        ("{equal_bits: true}", "equal_bits: wanted True, came False"),
         ("{duties: [the moon]}", "no duty says 'the moon'"),
         ("{due: 2026-04-01}", "due: wanted 2026-04-01, came 2026-04-02"),
         ("{no_due: the moon}", "no_due: wanted 'the moon', came ''"),

@@ -1,11 +1,11 @@
 """Estimates how long the evidence of a plan takes, and how long each release is out of service.
 
 Reckoned from what training took when it was recorded: evidence trains again what does not stand on its attestation and,
-where equal bits are demanded, what the removal makes; and the part that took least once more. And it asks the models
-before and after; how long that takes was measured if the release was examined before, and is guessed from the pace of
-training otherwise. What does not depend on the model - loading libraries, starting a process, moving an alias in MLflow
-- was measured on two idle cores and is a constant here. So on a machine that is busy, or several times slower, it takes
-as much longer.
+where equal bits are demanded, or jobs are confined less than ``namespace`` here, what the removal makes. And it asks
+the models before and after; how long that takes was measured if the release was examined before, and is guessed from
+the pace of training otherwise. What does not depend on the model - loading libraries, starting a process, moving an
+alias in MLflow - was measured on two idle cores and is a constant here. So on a machine that is busy, or several times
+slower, it takes as much longer.
 """
 
 from collections.abc import Mapping
@@ -23,10 +23,12 @@ from disgorge.request.stored_records import kept_record
 from disgorge.request.workflow.repeatable import current_members
 from disgorge.training.assemble import spec_of
 from disgorge.training.runners.declared import maker_of
+from disgorge.training.sandbox.levels import reached
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Component, Shard
 from lineage.workspace import Workspace
+from policies.taxonomy import Confinement
 
 _AT_ONCE = 2
 """Jobs that run at the same time unless DISGORGE_WORKERS says otherwise."""
@@ -59,6 +61,7 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, models: int) -> di
     removal = sum(step.cost.seconds + _PER_STEP for step in plan.steps if step.action not in _AFTER)
     removal += _PER_MOVE * sum(step.action is Action.CONTAIN for step in plan.steps)
     trained = {step.subject: step.cost.seconds for step in plan.steps if step.action is Action.RETRAIN}
+    twice = plan.equal_bits or reached().level is not Confinement.NAMESPACE
     asked_before = _asking(workspace)
     loading, estimates, since = 0.0, {}, removal
     for release, composition in compositions.items():
@@ -72,11 +75,8 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, models: int) -> di
         kept = [name for name in parts if name in current and name not in trained]
         found = standings(attested, [current[name] for name in kept], accepts=plan.confinement)
         standing = {name for name, each in zip(kept, found, strict=True) if each.stands}
-        again = [
-            cost for name, cost in costs.items() if name not in standing and (name not in trained or plan.equal_bits)
-        ]
-        runs = [*again, min(costs.values(), default=0.0)]
-        evidence = max(sum(runs) / _AT_ONCE, max(runs)) + _PER_JOB * (len(runs) + _ASKED)
+        runs = [cost for name, cost in costs.items() if name not in standing and (name not in trained or twice)]
+        evidence = max(sum(runs) / _AT_ONCE, max(runs, default=0.0)) + _PER_JOB * (len(runs) + _ASKED)
         asking = asked_before.get(release)
         if asking is None:
             asking = _OF_TRAINING * _pace(parts, current) * _items_asked(spec, shards)

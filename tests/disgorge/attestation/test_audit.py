@@ -36,11 +36,11 @@ def found(workspace: Workspace) -> list[Finding]:
 
 
 def served(workspace: Workspace, level: Confinement = Confinement.NAMESPACE) -> tuple[Component, Component]:
-    """A release of a base and a head made from it, both attested at a level."""
+    """A release of a base and a head made from it, both attested at a level, below ``namespace`` twice."""
     base = part(workspace, "base", "alice")
     head = part(workspace, "head", base, "bob")
-    attested(workspace, base, level)
-    attested(workspace, head, level)
+    for component in (base, head) * (1 if level is Confinement.NAMESPACE else 2):
+        attested(workspace, component, level)
     released(workspace, base, head)
     return base, head
 

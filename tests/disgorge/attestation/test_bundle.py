@@ -56,7 +56,7 @@ def removal(tmp_path_factory: pytest.TempPathFactory) -> Removal:
     workspace = toys.trained_toy(tmp_path_factory.mktemp("attested"), method="averages", seed=0, clock=None)
     shard = toys.toy_of("averages", 0).spec.shards[0]
     toys.remove(workspace, [toys.person(workspace, shard, 0)])
-    attest_all(workspace, Confinement.LANDLOCK)
+    attest_all(workspace, Confinement.NAMESPACE)
     written = write_again(workspace, case_of(workspace, "R-1"))
     return Removal(workspace, written.bundle.with_name("R-1.zip"))
 
@@ -70,7 +70,7 @@ def test_the_bundle_and_the_public_key_are_enough(removal: Removal, tmp_path: Pa
     elsewhere = tmp_path / "R-1.zip"
     elsewhere.write_bytes(removal.bundle.read_bytes())
     words = verified(removal, elsewhere).checked[-1]
-    assert "by signed attestations of the runs that made them, at level landlock or closer" in words
+    assert "by signed attestations of the runs that made them, at level namespace or closer" in words
     assert verified(removal, removal.bundle.with_suffix("")).checked[-1] == words
 
 
@@ -255,10 +255,13 @@ def test_an_attestation_that_does_not_hold_is_left_out_of_a_report(removal: Remo
     assert any(each.startswith(ATTESTATIONS) for each in members)
 
 
-def test_a_level_below_what_the_decision_demands_is_refused(removal: Removal) -> None:
-    members = read_members(removal.bundle)
+def test_a_level_below_what_the_decision_demands_is_refused(removal: Removal, tmp_path: Path) -> None:
+    workspace = Workspace.open(Path(shutil.copytree(removal.workspace.root, tmp_path / "workspace")))
+    attest_all(workspace, Confinement.LANDLOCK)
+    members = read_members(write_again(workspace, case_of(workspace, "R-1")).bundle)
     bundle = check_bundle(open_members(members, removal.bundle, public=removal.public), members)
-    assert "at level landlock or closer" in check_attestations(bundle, public=removal.public)
+    with pytest.raises(BundleBroken, match="at level landlock equal bits are demanded, and no second run"):
+        check_attestations(bundle, public=removal.public)
     owed = bundle.records.decision.owed
     assert owed is not None
     decision = replace(bundle.records.decision, owed=replace(owed, confinement=Confinement.NAMESPACE))

@@ -68,6 +68,8 @@ def test_the_weakest_ancestor_counts(workspace: Workspace) -> None:
     head = part(workspace, "head", base)
     attested(workspace, base, Confinement.LANDLOCK)
     attested(workspace, head)
+    assert "base: at level landlock equal bits are demanded" in judged(workspace, head).why
+    attested(workspace, base, Confinement.LANDLOCK)
     found = judged(workspace, head)
     assert (found.stands, found.level, found.hermetic) == (True, Confinement.LANDLOCK, False)
     assert judged(workspace, head, accepts=MADE).why == (
