@@ -258,7 +258,7 @@ def test_ten_requests_are_trained_for_as_one_is(tmp_path: Path) -> None:
             len(evidence.trained),
         )  # which part is run twice, its time decides
     assert counted[10] == counted[1]
-    assert counted[1] == ([f"{toys.RELEASE}/mean/shard-2", f"{toys.RELEASE}/tilt"], 7)
+    assert counted[1] == ([f"{toys.RELEASE}/mean/shard-2", f"{toys.RELEASE}/tilt"], 6)
     assert states(workspace) == dict.fromkeys(names, "done")
 
 

@@ -13,6 +13,7 @@ from disgorge.methods.compartmental_diffusion.compartments import Compartments, 
 from disgorge.methods.compartmental_diffusion.images import from_network, to_network
 from disgorge.methods.compartmental_diffusion.sample import sample
 from disgorge.methods.compartmental_diffusion.settings import RULES, Settings
+from disgorge.methods.shared.last_answer import LastAnswer
 from disgorge.methods.shared.settings import read_settings
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class CompartmentModel:
         self._settings = settings
         self._axes = axes
         self._scheduler = network.build_scheduler()
+        self._last = LastAnswer()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -64,7 +66,11 @@ class CompartmentModel:
 
         Averaged over pixels and :data:`SCORE_LEVELS`, with the mixture's weighted prediction.
         """
-        compartments = self._compartments if only is None else self._compartments.only(only)
+        if only is None:
+            return self._last.about(items, lambda these: self._scores(these, self._compartments))
+        return self._scores(items, self._compartments.only(only))
+
+    def _scores(self, items: Items, compartments: Compartments) -> "Array":
         clean = to_network(items, self._settings.peak)  # (items, channels, height, width)
         total = torch.zeros(len(clean), dtype=torch.float64)
         with torch.no_grad(), network.reproducible(SCORE_SEED) as generator:

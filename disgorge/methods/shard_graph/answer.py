@@ -11,6 +11,7 @@ from disgorge.methods.shard_graph import encoder as encoding
 from disgorge.methods.shard_graph.adapter import adapt
 from disgorge.methods.shard_graph.settings import Settings
 from disgorge.methods.shared.classifier import Classifier
+from disgorge.methods.shared.last_answer import LastAnswer
 from disgorge.methods.shared.tensors import as_tensors, images_of, labels_of, tensors_digest
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class ShardGraphClassifier(Classifier):
     def __init__(
         self, settings: Settings, encoder: "Tensors", adapters: "list[Tensors]", prototypes: "list[Tensors]"
     ) -> None:
+        super().__init__()
+        self._answers = LastAnswer()
         self._settings = settings
         self._encoder = as_tensors(encoder)
         self._adapters = [as_tensors(one) for one in sorted(adapters, key=tensors_digest)] or [
@@ -58,6 +61,9 @@ class ShardGraphClassifier(Classifier):
 
     def predict(self, items: Items) -> "Array":
         """Return class probabilities, (items, classes), float64."""
+        return self._answers.about(items, self._answer_all)
+
+    def _answer_all(self, items: Items) -> "Array":
         images = images_of(items, self._settings.scale, self._encoder)  # (items, channels, height, width)
         with torch.no_grad():
             return np.concatenate([self._answer(batch) for batch in torch.split(images, _ITEMS_AT_ONCE)])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from disgorge.method import Items
+from disgorge.methods.shared.last_answer import LastAnswer
 
 if TYPE_CHECKING:
     from disgorge.method import Array
@@ -19,6 +20,9 @@ class Classifier(ABC):
 
     task: Literal["classify", "generate"] = "classify"
 
+    def __init__(self) -> None:
+        self._last = LastAnswer()
+
     @abstractmethod
     def log_probabilities(self, items: Items) -> "Array":
         """Return log-probabilities, (items, classes), float64."""
@@ -29,15 +33,15 @@ class Classifier(ABC):
 
     def predict(self, items: Items) -> "Array":
         """Return class probabilities, (items, classes), float64."""
-        return np.exp(self.log_probabilities(items))
+        return np.exp(self._last.about(items, self.log_probabilities))
 
     def scores(self, items: Items) -> "Array":
         """Return log p_y - log(1 - p_y) per item, float64, within +-50."""
-        return confidence(self.log_probabilities(items), self.labels(items))
+        return confidence(self._last.about(items, self.log_probabilities), self.labels(items))
 
     def utility(self, items: Items) -> dict[str, float]:
         """Return accuracy, and the mean log-probability of the true class."""
-        logs, labels = self.log_probabilities(items), self.labels(items)
+        logs, labels = self._last.about(items, self.log_probabilities), self.labels(items)
         right = np.take_along_axis(logs, labels[:, None], axis=1)[:, 0]  # (items,)
         return {"accuracy": float((logs.argmax(1) == labels).mean()), "neg_log_loss": float(right.mean())}
 

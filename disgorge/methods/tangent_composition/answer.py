@@ -41,6 +41,7 @@ class TangentClassifier(Classifier):
     """Answers with f_lin(x; d) = f(x; w0) + J_w f(x; w0) d. Without a tangent it is the backbone alone."""
 
     def __init__(self, settings: Settings, backbone: "Tensors", tangents: "Iterable[Tensors]") -> None:
+        super().__init__()
         self._settings = settings
         self._weights = as_tensors(backbone)
         self._tangent = as_tensors(compose(tangents))
