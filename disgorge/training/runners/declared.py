@@ -11,6 +11,7 @@ A method that cannot be asked, or says nonsense, is told in a line, and only to 
 
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -42,8 +43,11 @@ _RULES = 1
 """Counts changes of what a method is asked to declare."""
 _SECONDS = 60.0
 """How long a process may take to load a method and answer; torch loads in three."""
+_GLANCE = 1.0
+"""Seconds between looks whether a process that is waited for still runs."""
 _MOST = 64 << 20
 """Bytes that an answer may have: the layout of a hundred thousand parts."""
+_Answers = Queue[tuple[dict[str, Any], bytes]]
 _said: dict[str, Declaration] = {}
 _failed: dict[str, str] = {}
 _layouts: dict[str, tuple[Blueprint, ...]] = {}
@@ -168,14 +172,11 @@ def _answer(entry: str, code: LocalCode | None, recipe: dict[str, Json]) -> byte
     Raises :class:`BadModel` for what the method itself refuses, :class:`ExecutionFailed` for a process that fails, ends
     or does not answer in time.
     """
-    box, answers = Box(None, reached(), variables={}, imports=()), Queue[tuple[dict[str, Any], bytes]]()
+    box, answers = Box(None, reached(), variables={}, imports=()), _Answers()
     try:
         box.stage.furnish(recipe, code.tree if code else None)
         Thread(target=_listen, args=(box, entry, recipe, answers), daemon=True).start()
-        try:
-            message, data = answers.get(timeout=_SECONDS)
-        except Empty:
-            raise ExecutionFailed(f"it did not answer within {_SECONDS:.0f} seconds{box.last_words()}") from None
+        message, data = _wait(box, answers)
         if "result" in message:
             box.note_modules(message.get("uncompiled"))
             return data
@@ -187,7 +188,20 @@ def _answer(entry: str, code: LocalCode | None, recipe: dict[str, Json]) -> byte
         box.close()
 
 
-def _listen(box: Box, entry: str, recipe: Mapping[str, Json], answers: "Queue[tuple[dict[str, Any], bytes]]") -> None:
+def _wait(box: Box, answers: _Answers) -> tuple[dict[str, Any], bytes]:
+    """Return the answer, an empty one of a process that ended; what that started may hold its output open."""
+    until = time.monotonic() + _SECONDS
+    while box.is_alive and time.monotonic() < until:
+        with suppress(Empty):
+            return answers.get(timeout=_GLANCE)
+    with suppress(Empty):
+        return answers.get(timeout=_GLANCE)
+    if box.is_alive:
+        raise ExecutionFailed(f"it did not answer within {_SECONDS:.0f} seconds{box.last_words()}")
+    return {}, b""
+
+
+def _listen(box: Box, entry: str, recipe: Mapping[str, Json], answers: _Answers) -> None:
     """Give a process its order, and pass its answer on; an empty one if it ends without."""
     box.order({"recipe": dict(recipe), "method": entry, "libraries": [], "variables": {}})
     for message, data in box.frames(_MOST):
