@@ -15,7 +15,7 @@ disgorge.errors.BadModel: version: Field required
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from disgorge.errors import BadModel
@@ -28,6 +28,7 @@ _MOST = 1_000
 _NAME = 200
 _SENTENCE = 5_000
 """The most characters of a name, and of what is no name."""
+_OPTIONAL = ("libraries_of_kinds", "tolerance")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -41,12 +42,13 @@ class Declaration:
     promises_not: tuple[str, ...]
     offers: tuple[Offer, ...]
     libraries: tuple[str, ...]
+    libraries_of_kinds: dict[str, tuple[str, ...]] = field(default_factory=dict)
     tolerance: tuple[float, float] | None = None
 
 
 def declaration_of(method: Declared) -> Declaration:
     """Return what a loaded method declares. Raises :class:`BadModel` where it lacks something."""
-    lacking = [name for name in Declaration.__slots__ if name != "tolerance" and not hasattr(method, name)]
+    lacking = [name for name in Declaration.__slots__ if name not in _OPTIONAL and not hasattr(method, name)]
     if lacking:
         raise BadModel(f"it declares no {', no '.join(lacking)}")
     return Declaration(
@@ -56,6 +58,9 @@ def declaration_of(method: Declared) -> Declaration:
         promises_not=tuple(method.promises_not),
         offers=tuple(method.offers),
         libraries=tuple(method.libraries),
+        libraries_of_kinds={
+            kind: tuple(modules) for kind, modules in getattr(method, "libraries_of_kinds", {}).items()
+        },
         tolerance=getattr(method, "tolerance", None),
     )
 
@@ -89,7 +94,8 @@ def _wrong(declared: Declaration) -> Iterator[str]:
         text = getattr(declared, name)
         if not 1 <= len(text) <= _NAME or printable(text) != text:
             yield f"{name}: must be a line of 1 to {_NAME} printable characters"
-    lists = {"promises_not": declared.promises_not, "offers": declared.offers, "libraries": declared.libraries}
+    modules = (*declared.libraries, *(each for some in declared.libraries_of_kinds.values() for each in some))
+    lists = {"promises_not": declared.promises_not, "offers": declared.offers, "libraries": modules}
     for name, several in lists.items():
         if len(several) > _MOST:
             yield f"{name}: has {len(several):,} entries, more than {_MOST:,}"
@@ -97,7 +103,7 @@ def _wrong(declared: Declaration) -> Iterator[str]:
     for sentence in (declared.citation, *declared.promises_not, *offered):
         if len(sentence) > _SENTENCE:
             yield f"has a text of {len(sentence):,} characters, more than {_SENTENCE:,}"
-    for module in declared.libraries:
+    for module in modules:
         if len(module) > _NAME or not _MODULE.fullmatch(module):
             yield "libraries: must be names of modules"
     if declared.tolerance and not all(math.isfinite(bound) and bound >= 0 for bound in declared.tolerance):

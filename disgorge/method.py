@@ -359,6 +359,15 @@ def offers_for(method: Declared, kind: str) -> tuple[Offer, ...]:
     return offers
 
 
+def libraries_for(method: Declared, kind: str) -> tuple[str, ...]:
+    """Return the modules of libraries that a kind of component is trained with.
+
+    Those of the method, unless its ``libraries_of_kinds`` names others for that kind: fewer are loaded sooner.
+    """
+    of_kinds: Mapping[str, tuple[str, ...]] = getattr(method, "libraries_of_kinds", {})
+    return of_kinds.get(kind, method.libraries)
+
+
 def recipe_for(method: Declared, blueprint: Blueprint, digests: Mapping[tuple[str, str], str], spec: ModelSpec) -> Json:
     """Return the recipe: what is asked for when ``blueprint`` is made, inputs by digest.
 

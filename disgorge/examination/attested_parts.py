@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from disgorge.attestation.standing import Attested, Refusal, Standing, standing, standings
+from disgorge.method import libraries_for
 from disgorge.plan.plan import Plan
 from disgorge.training.environment import can_be_reused
 from disgorge.training.make import recordings
@@ -98,7 +99,7 @@ def recordings_for_here(
     for component in components:
         several = recorded.get((component.name, component.digest), [component])
         method = methods.get(several[-1].recipe.get("method", ""))
-        libraries = method.libraries if method else ()
+        libraries = libraries_for(method, several[-1].kind) if method else ()
         here = [each for each in several if can_be_reused(each, libraries)]
         chosen.append(stands_as_recorded(attested, several, accepts) or (here or several)[-1])
     return tuple(chosen)

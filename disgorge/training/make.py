@@ -12,7 +12,7 @@ from disgorge.attestation.checkpoints import delete_checkpoint
 from disgorge.attestation.record import attest_done
 from disgorge.errors import ExecutionFailed
 from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
-from disgorge.method import Blueprint, ModelSpec, recipe_for
+from disgorge.method import Blueprint, ModelSpec, libraries_for, recipe_for
 from disgorge.training.code.kept import keep_code
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.environment import can_be_reused
@@ -134,7 +134,11 @@ def _make(
         """Return the last part this recipe made that stands for training it here; a plan takes what its steps made."""
         there = [each for each in recorded.get(digest_of(recipe), ()) if workspace.objects.exists(each.digest)]
         if only is None or name in only:
-            there = [each for each in there if can_be_reused(each, method.libraries) and is_whole(workspace, each)]
+            there = [
+                each
+                for each in there
+                if can_be_reused(each, libraries_for(method, each.kind)) and is_whole(workspace, each)
+            ]
         return there[-1] if there else None
 
     for wave in waves(blueprints):

@@ -67,6 +67,7 @@ class CompartmentalDiffusion:
         "diffusers.models.unets.unet_2d",
         "diffusers.schedulers.scheduling_ddim",
     )
+    libraries_of_kinds: Mapping[str, tuple[str, ...]] = dict.fromkeys(("router", "posterior"), ("numpy", "torch"))
     citation = (
         "A. Golatkar, A. Achille, A. Swaminathan, S. Soatto, Training Data Protection with Compositional Diffusion"
         " Models, arXiv:2308.01937"

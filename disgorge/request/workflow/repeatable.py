@@ -13,7 +13,7 @@ from disgorge.attestation.standing import Attested
 from disgorge.errors import DisgorgeError, EnvironmentDiffers
 from disgorge.examination.attested_parts import stands_as_recorded
 from disgorge.layout import component_name, layout_of
-from disgorge.method import Blueprint, Declared, ModelSpec, determining, recipe_for
+from disgorge.method import Blueprint, Declared, ModelSpec, determining, libraries_for, recipe_for
 from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Plan, shards_after
 from disgorge.plan.results import Retrained
@@ -182,9 +182,10 @@ def _why(
         elif component.recipe.get("version") != method.version:
             why = (f"{method.name} was {component.recipe.get('version')} and is {method.version}",)
         else:
-            why = cannot_repeat(component.environment, method.libraries)
+            libraries = libraries_for(method, component.kind)
+            why = cannot_repeat(component.environment, libraries)
             if strictly and not why:
-                why = unlike_here(component.environment, method.libraries)
+                why = unlike_here(component.environment, libraries)
         if not why:
             return ()
     return why

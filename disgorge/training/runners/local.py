@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from disgorge.errors import ExecutionFailed, KernelsDiffer
+from disgorge.method import libraries_for
 from disgorge.training.code.distributions import distributions_used
 from disgorge.training.code.kept import refuse_unnamed
 from disgorge.training.code.known import KnownMethod
@@ -217,7 +218,10 @@ class _Order:
 
 def _libraries(order: _Order) -> tuple[str, ...]:
     """Return the modules of libraries that a job's method uses; laying out takes none."""
-    return () if order.method is None or "layout" in order.job.recipe else order.method.libraries
+    method, recipe = order.method, order.job.recipe
+    if method is None or "layout" in recipe:
+        return ()
+    return libraries_for(method, recipe["kind"]) if trains(recipe) else method.libraries
 
 
 def _listen(order: _Order, told: Mapping[str, Json], heard: _Heard) -> None:

@@ -294,6 +294,24 @@ def test_loading_the_method_loads_no_library() -> None:
     assert ran.stdout.strip() == "[]"
 
 
+def test_what_routes_is_trained_without_diffusers() -> None:
+    """As the libraries of these kinds say: loading it takes a process longer than all else."""
+    program = (
+        "import sys\n"
+        "from disgorge.methods.compartmental_diffusion import METHOD\n"
+        "from tests.disgorge.methods.taught import recorded\n"
+        "toy, made = METHOD.toy(3), {}\n"
+        "for part in METHOD.layout(toy.spec, recorded(toy.items)):\n"
+        "    if part.kind in METHOD.libraries_of_kinds:\n"
+        "        items = tuple(toy.items[use.name] for use in part.inputs if use.of == 'shard')\n"
+        "        parts = tuple(made[use.name] for use in part.inputs if use.of == 'component')\n"
+        "        made[part.name] = METHOD.train(part.kind, part.parameters, items, parts)\n"
+        "print(len(made), 'diffusers' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["5", "False"]
+
+
 def test_defaults_hold() -> None:
     """An empty model file is a good one, and each kind's recipe keeps to its own parameters."""
     settings = read_settings(Settings, {}, seed=9)
