@@ -26,7 +26,7 @@ class Withdrawal:
 
 
 @dataclass(slots=True)
-class Look:
+class Snapshot:
     """The workspace as of one day. Everything here is read; only the caches change."""
 
     workspace: Workspace
@@ -41,7 +41,7 @@ class Look:
     _covered: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, workspace: Workspace, today: dt.date) -> "Look":
+    def at(cls, workspace: Workspace, today: dt.date) -> "Snapshot":
         """Read and check the whole ledger; :class:`LedgerBroken` if it does not hold or cannot be read."""
         facts = list(workspace.ledger.facts())
         state = workspace.ledger.state()

@@ -27,7 +27,7 @@ from disgorge.audit.rules.registered import not_looked_at, unrecorded_models
 from disgorge.audit.rules.reports import reports
 from disgorge.audit.rules.service import service
 from disgorge.audit.rules.stored_bytes import mismatched
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from lineage.activity import activity
 from lineage.errors import LedgerBroken
 from lineage.workspace import Workspace
@@ -59,7 +59,7 @@ _RULES = (
 def audit(workspace: Workspace, *, today: dt.date | None = None) -> tuple[Finding, ...]:
     """Return every finding, errors first. ``today`` (by the ledger's clock) decides what is overdue."""
     try:
-        look = Look.at(workspace, today or workspace.today())
+        snapshot = Snapshot.at(workspace, today or workspace.today())
     except LedgerBroken as broken:
         matter, _, remedy = str(broken).rpartition("; ")
         line = re.search(r"\bline (\d+)", matter)
@@ -72,4 +72,4 @@ def audit(workspace: Workspace, *, today: dt.date | None = None) -> tuple[Findin
                 fact=int(line[1]) if line else None,
             ),
         )
-    return in_order(finding for rule in _RULES for finding in rule(look))
+    return in_order(finding for rule in _RULES for finding in rule(snapshot))

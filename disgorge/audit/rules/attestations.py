@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from disgorge.attestation.standing import Attested, ForeignKey, Refusal, Standing, standings
 from disgorge.attestation.workspace_key import can_check_seals
 from disgorge.audit.findings import BAD_ATTESTATION, BELOW_DEMAND, UNATTESTED, Finding, Level
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from disgorge.facts import AttestedFact, SigningKeyFact
 from disgorge.plan.plan import Action
 from disgorge.request.case import Case, begun_plan
@@ -16,41 +16,41 @@ from lineage.records import Component, Release
 from policies.taxonomy import Confinement
 
 
-def attestations(look: Look) -> Iterator[Finding]:
+def attestations(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield what is the matter with the attestations that the ledger names, and with what live releases have.
 
     Nothing where no run was ever attested: all components are the operator's record then, and each plan says so.
     """
     try:
-        attested = Attested.of(look.workspace)
+        attested = Attested.of(snapshot.workspace)
     except LineageError:  # a key is damaged, which another rule says
         return
     if not attested.facts:
         return
-    yield from _bad(look, attested)
-    demands = dict(_demands(look))
-    for entry in look.state.releases.values():
+    yield from _bad(snapshot, attested)
+    demands = dict(_demands(snapshot))
+    for entry in snapshot.state.releases.values():
         if entry.live and not entry.record.contained:
-            yield from _served(look, attested, entry, demands)
+            yield from _served(snapshot, attested, entry, demands)
 
 
-def _bad(look: Look, attested: Attested) -> Iterator[Finding]:
+def _bad(snapshot: Snapshot, attested: Attested) -> Iterator[Finding]:
     """Yield an error per attestation that does not hold, where its key can be told from a foreign one."""
-    facts = list(look.workspace.ledger.said(AttestedFact))
+    facts = list(snapshot.workspace.ledger.said(AttestedFact))
     if not attested.keys:
         words = f"is missing, so {counted(len(facts), 'attestation')} could not be checked"
         yield Finding(BAD_ATTESTATION, "public.pem", words, "restore it", Level.WARNING)
         return
     unchecked = set[str]()
-    if not can_check_seals(look.workspace):
-        unchecked = {named.key for _, named in look.workspace.ledger.said(SigningKeyFact)}
+    if not can_check_seals(snapshot.workspace):
+        unchecked = {named.key for _, named in snapshot.workspace.ledger.said(SigningKeyFact)}
     for fact, said in facts:
         try:
             attested.opened(said)
         except Refusal as refusal:
             if isinstance(refusal, ForeignKey) and refusal.key in unchecked:
                 continue
-            recorded = look.known.get(said.component)
+            recorded = snapshot.known.get(said.component)
             yield Finding(
                 BAD_ATTESTATION,
                 recorded[0].name if recorded else said.component,
@@ -61,13 +61,13 @@ def _bad(look: Look, attested: Attested) -> Iterator[Finding]:
 
 
 def _served(
-    look: Look, attested: Attested, entry: Entry[Release], demands: dict[str, tuple[str, Confinement]]
+    snapshot: Snapshot, attested: Attested, entry: Entry[Release], demands: dict[str, tuple[str, Confinement]]
 ) -> Iterator[Finding]:
     """Yield a note for a release with components that are not attested, and one where an open request demands more."""
-    release, composition = entry.record, look.state.compositions.get(entry.record.composition)
+    release, composition = entry.record, snapshot.state.compositions.get(entry.record.composition)
     members = composition.members if composition else ()
     places = ((member.name, member.component) for member in members)
-    components = [look.state.components[place].record for place in places if place in look.state.components]
+    components = [snapshot.state.components[place].record for place in places if place in snapshot.state.components]
     if bare := _falling(attested, components, None):
         yield Finding(
             UNATTESTED,
@@ -96,16 +96,16 @@ def _falling(attested: Attested, components: list[Component], accepts: Confineme
     return [each for each in standings(attested, components, accepts=accepts) if not each.stands]
 
 
-def _demands(look: Look) -> Iterator[tuple[str, tuple[str, Confinement]]]:
+def _demands(snapshot: Snapshot) -> Iterator[tuple[str, tuple[str, Confinement]]]:
     """Yield the releases that plans of open requests renew, each with the request of the strictest demand."""
-    open_cases = [case for case in look.cases.values() if case.plan and not case.closed]
+    open_cases = [case for case in snapshot.cases.values() if case.plan and not case.closed]
     ranked = sorted(
         ((demanded, case) for case in open_cases if (demanded := _demanded(case)) is not None),
         key=lambda each: list(Confinement).index(each[0]),
     )
     for demanded, case in ranked:  # the strictest comes last, and stays
         try:
-            steps = begun_plan(look.workspace, str(case.plan)).steps
+            steps = begun_plan(snapshot.workspace, str(case.plan)).steps
         except (LineageError, ValueError):  # it cannot be read, which another rule says
             continue
         for step in steps:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from disgorge.audit.findings import OVERDUE, Finding, Level
 from disgorge.audit.rules.holds import Sight
-from disgorge.audit.snapshot import Look, is_late
+from disgorge.audit.snapshot import Snapshot, is_late
 from disgorge.request.case import Case
 from lineage.plural import counted
 from policies.decision import Duty
@@ -17,20 +17,20 @@ UNDECIDED_DAYS = 28
 Art. 12(3) gives; other regimes in the packs give longer to decide."""
 
 
-def overdue(look: Look) -> Iterator[Finding]:
+def overdue(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield an error per open request or refusal whose time is up; a hold excuses a removal, not an answer."""
-    sight = Sight(look)
-    for case in look.cases.values():
+    sight = Sight(snapshot)
+    for case in snapshot.cases.values():
         request, place = case.request.id, case.facts[0].seq
         outcome = case.decision.outcome if case.decision else None
         if case.closed:
             continue
-        yield from _unanswered(case, look.today)
-        yield from _not_put_back(case, look.today)
+        yield from _unanswered(case, snapshot.today)
+        yield from _not_put_back(case, snapshot.today)
         if outcome is Outcome.DENIED:
             continue
-        undecided = case.deadline is None and look.today > case.request.received + dt.timedelta(days=UNDECIDED_DAYS)
-        if not (undecided or is_late(case, look.today)) or sight.excuses(case):
+        undecided = case.deadline is None and snapshot.today > case.request.received + dt.timedelta(days=UNDECIDED_DAYS)
+        if not (undecided or is_late(case, snapshot.today)) or sight.excuses(case):
             continue
         if not undecided:
             yield Finding(

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from disgorge.audit.findings import FACTS_LOST, Finding
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from lineage.ledger.losses import losses_of
 
 
-def lost_facts(look: Look) -> Iterator[Finding]:
+def lost_facts(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a warning per accepted loss: it stays, because the ledger stays incomplete."""
-    for loss in losses_of(look.workspace.ledger.facts()):
+    for loss in losses_of(snapshot.workspace.ledger.facts()):
         yield Finding(
             FACTS_LOST,
             "ledger",

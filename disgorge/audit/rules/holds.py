@@ -9,7 +9,7 @@ never counted, and went without a removal.
 from collections.abc import Iterator
 
 from disgorge.audit.findings import HELD_DESTROYED, ON_HOLD, Finding, Level
-from disgorge.audit.snapshot import Look, is_late
+from disgorge.audit.snapshot import Snapshot, is_late
 from disgorge.errors import DisgorgeError
 from disgorge.facts import OverlapFact
 from disgorge.request.case import Case, case_before
@@ -24,23 +24,23 @@ from lineage.records import Item, Selector, Shard
 from policies.judging.held import waits_for_others
 
 
-def holds(look: Look) -> Iterator[Finding]:
+def holds(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield an error per hold whose items were destroyed, and a note per request that waits for a hold to end."""
-    sight = Sight(look)
-    for case in look.cases.values():
-        lost = [*_destroyed(look, case), *sight.missing(case)][:1]
+    sight = Sight(snapshot)
+    for case in snapshot.cases.values():
+        lost = [*_destroyed(snapshot, case), *sight.missing(case)][:1]
         yield from lost
         yield from _waiting(case, sight, lost=bool(lost))
 
 
-def _destroyed(look: Look, case: Case) -> Iterator[Finding]:
+def _destroyed(snapshot: Snapshot, case: Case) -> Iterator[Finding]:
     """Yield what withdrawals for other requests took of this one's items while it was on hold."""
     for fact, took in said(case.facts, OverlapFact):
         by = took.by_request
-        told = look.workspace.ledger.said(PurgedFact)
+        told = snapshot.workspace.ledger.said(PurgedFact)
         purges = [each for each, purged in told if purged.request == by and each.seq > fact.seq]
-        deleted = next((each for each in purges if _was_held(look, case, each)), None)
-        if deleted is None and (purges or not _was_held(look, case, fact)):
+        deleted = next((each for each in purges if _was_held(snapshot, case, each)), None)
+        if deleted is None and (purges or not _was_held(snapshot, case, fact)):
             continue
         how = "deleted" if deleted else "withdrawn, and not deleted yet,"
         then = (
@@ -60,9 +60,9 @@ def _destroyed(look: Look, case: Case) -> Iterator[Finding]:
         )
 
 
-def _was_held(look: Look, case: Case, then: Fact) -> bool:
+def _was_held(snapshot: Snapshot, case: Case, then: Fact) -> bool:
     """Whether all that a request selects was on hold when a fact was recorded."""
-    day = look.workspace.day_of(then)
+    day = snapshot.workspace.day_of(then)
     before = case_before(case, then.seq)
     return before is not None and any(not terms.is_over(day) for terms in terms_on_all(before))
 
@@ -70,23 +70,23 @@ def _was_held(look: Look, case: Case, then: Fact) -> bool:
 class Sight:
     """Which items holds cover, by the manifests there are."""
 
-    def __init__(self, look: Look) -> None:
-        self.look = look
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
         self._tables: list[tuple[Shard, tuple[Item, ...]]] | None = None
 
     @property
     def tables(self) -> list[tuple[Shard, tuple[Item, ...]]]:
         """Every shard, withdrawn ones too, whose manifest can be read."""
         if self._tables is None:
-            there = [entry.record for entry in self.look.state.shards.values()]
-            manifests = ((shard, self.look.items(shard.digest)) for shard in there)
+            there = [entry.record for entry in self.snapshot.state.shards.values()]
+            manifests = ((shard, self.snapshot.items(shard.digest)) for shard in there)
             self._tables = [(shard, items) for shard, items in manifests if not isinstance(items, LineageError)]
         return self._tables
 
     def covered(self, hold: Hold) -> frozenset[str] | None:
         """Return the items that a hold covers, None where that is not known."""
         items: frozenset[str] = frozenset()
-        for reach in reach_of(self.look.workspace, self.look.cases, hold):
+        for reach in reach_of(self.snapshot.workspace, self.snapshot.cases, hold):
             if reach.unknown or reach.selectors is None:
                 return None
             items |= reach.also | self.selected(reach.selectors)
@@ -113,12 +113,12 @@ class Sight:
     def stopped_by(self, case: Case) -> str | None:
         """Return the request whose hold stops another one, None if none does."""
         try:
-            items = self.selected(selectors_of(self.look.workspace, case.request))
+            items = self.selected(selectors_of(self.snapshot.workspace, case.request))
         except (DisgorgeError, LineageError):
             return None  # what it selects is not known; that is a finding of its own
         own = [self.covered(hold) for hold in open_holds(case)]
         items -= frozenset[str]().union(*(each for each in own if each is not None))
-        for other in self.look.cases.values() if items else ():
+        for other in self.snapshot.cases.values() if items else ():
             for hold in open_holds(other) if other is not case else ():
                 covered = self.covered(hold)
                 if covered is None or items & covered:
@@ -132,7 +132,7 @@ class Sight:
         if not case.item_holds or case.partly_done:
             return bool(case.item_holds)
         try:
-            items = self.selected(selectors_of(self.look.workspace, case.request))
+            items = self.selected(selectors_of(self.snapshot.workspace, case.request))
         except (DisgorgeError, LineageError):
             return False
         own = [self.covered(hold) for hold in open_holds(case)]
@@ -148,7 +148,7 @@ def _waiting(case: Case, sight: Sight, *, lost: bool) -> Iterator[Finding]:
     if held:
         where = "is closed, and its hold lasts" if case.closed else "waits for a hold to end"
         stays = "what it held is not whole any more" if lost else "its data stays meanwhile, kept apart and unused"
-        if sight.look.workspace.private.folder.is_dir() and any(sight.covered(hold) is None for hold in held):
+        if sight.snapshot.workspace.private.folder.is_dir() and any(sight.covered(hold) is None for hold in held):
             stays += "; which items it covers is not known any more, so it stops every removal that it may cover"
         partly = all(hold.terms.is_partial for hold in held)
         serving = "" if any(hold.terms.serving for hold in held) else (
@@ -164,7 +164,7 @@ def _waiting(case: Case, sight: Sight, *, lost: bool) -> Iterator[Finding]:
             f"{serving}lift the hold, or decide again, when its reason has gone",
             fact=case.facts[0].seq,
         )
-    elif (case.decision is not None and waits_for_others(case.decision)) or is_late(case, sight.look.today):
+    elif (case.decision is not None and waits_for_others(case.decision)) or is_late(case, sight.snapshot.today):
         if by := sight.stopped_by(case):
             yield Finding(
                 ON_HOLD,

@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 
 from disgorge.audit.findings import AFFECTED_RELEASE, TRAINED_ON_WITHDRAWN, UNREGISTERED_INPUT, Finding
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from lineage.ledger.fact_kinds import FACT_KINDS, ReleaseContainedFact, ReleaseFact
 from lineage.ledger.state import influences_of
 from lineage.records import Composition, Release
 
 
-def unregistered(look: Look) -> Iterator[Finding]:
+def unregistered(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a finding per digest that something live rests on and no fact records, or that only a recipe names."""
-    recorded = {digest for _, digest in look.state.shards} | look.known.keys()
-    for entry in look.components():
+    recorded = {digest for _, digest in snapshot.state.shards} | snapshot.known.keys()
+    for entry in snapshot.components():
         component = entry.record
-        for digest, way in look.ways(component).items():
+        for digest, way in snapshot.ways(component).items():
             if digest not in recorded:
                 yield Finding(
                     UNREGISTERED_INPUT,
@@ -35,13 +35,13 @@ def unregistered(look: Look) -> Iterator[Finding]:
                 )
 
 
-def trained_on_withdrawn(look: Look) -> Iterator[Finding]:
+def trained_on_withdrawn(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a finding per live component and withdrawn shard that shaped it, unless a removal is under way."""
-    for entry in look.components():
-        for digest, way in look.withdrawn_inputs(entry.record).items():
-            if look.in_progress(entry, digest):
+    for entry in snapshot.components():
+        for digest, way in snapshot.withdrawn_inputs(entry.record).items():
+            if snapshot.in_progress(entry, digest):
                 continue
-            withdrawal = look.withdrawals[digest]
+            withdrawal = snapshot.withdrawals[digest]
             again = entry.seq > withdrawal.seq
             request = f"for request {withdrawal.request}" if withdrawal.request else "before"
             yield Finding(
@@ -54,16 +54,16 @@ def trained_on_withdrawn(look: Look) -> Iterator[Finding]:
             )
 
 
-def affected_releases(look: Look) -> Iterator[Finding]:
+def affected_releases(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a finding per release that is live, not contained, and has a member that must not be served.
 
     A contained release is not served, so it is none; a removal that never ends shows as an overdue request.
     """
-    for entry in look.state.releases.values():
+    for entry in snapshot.state.releases.values():
         release = entry.record
         if not entry.live or release.contained:
             continue
-        composition = look.state.compositions.get(release.composition)
+        composition = snapshot.state.compositions.get(release.composition)
         if composition is None:
             yield Finding(
                 UNREGISTERED_INPUT,
@@ -73,14 +73,14 @@ def affected_releases(look: Look) -> Iterator[Finding]:
                 fact=entry.seq,
             )
         else:
-            yield from _members(look, release, composition, entry.seq)
-            yield from _served_again(look, release, entry.seq)
+            yield from _members(snapshot, release, composition, entry.seq)
+            yield from _served_again(snapshot, release, entry.seq)
 
 
-def _members(look: Look, release: Release, composition: Composition, place: int) -> Iterator[Finding]:
+def _members(snapshot: Snapshot, release: Release, composition: Composition, place: int) -> Iterator[Finding]:
     for member in composition.members:
-        entry = look.state.components.get((member.name, member.component))
-        withdrawn = look.withdrawn_inputs(entry.record) if entry else {}
+        entry = snapshot.state.components.get((member.name, member.component))
+        withdrawn = snapshot.withdrawn_inputs(entry.record) if entry else {}
         if entry is None:
             yield Finding(
                 UNREGISTERED_INPUT,
@@ -98,7 +98,7 @@ def _members(look: Look, release: Release, composition: Composition, place: int)
                 fact=place,
             )
         elif withdrawn:
-            names = ", ".join(sorted({look.withdrawals[digest].name for digest in withdrawn}))
+            names = ", ".join(sorted({snapshot.withdrawals[digest].name for digest in withdrawn}))
             yield Finding(
                 AFFECTED_RELEASE,
                 _name(release),
@@ -108,18 +108,18 @@ def _members(look: Look, release: Release, composition: Composition, place: int)
             )
 
 
-def _served_again(look: Look, release: Release, place: int) -> Iterator[Finding]:
+def _served_again(snapshot: Snapshot, release: Release, place: int) -> Iterator[Finding]:
     """Find a release that an open request contained and that was released again as it was."""
     contained: dict[tuple[str, str], tuple[str, str]] = {}
     serving: dict[tuple[str, str], str] = {}
-    for fact in look.workspace.ledger.facts("release", "release-contained"):
+    for fact in snapshot.workspace.ledger.facts("release", "release-contained"):
         match FACT_KINDS[fact.kind].read(fact):
             case ReleaseFact(name, alias, composition):
                 serving[name, alias] = composition
             case ReleaseContainedFact(name, alias, request, hold=False):
                 contained[name, alias] = (request, serving.get((name, alias), ""))
     request, composition = contained.get((release.name, release.alias), ("", ""))
-    case = look.cases.get(request)
+    case = snapshot.cases.get(request)
     if case is not None and not case.closed and composition == release.composition:
         yield Finding(
             AFFECTED_RELEASE,

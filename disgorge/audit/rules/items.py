@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 
 from disgorge.audit.findings import DIGEST_MISMATCH, MISSING_LICENSE, REINTRODUCED, Finding, Level
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from lineage.errors import LineageError
 
 
-def reintroduced(look: Look) -> Iterator[Finding]:
+def reintroduced(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a finding per live shard with withdrawn items, or one warning where the list of those is not here."""
-    if not look.withdrawals:
+    if not snapshot.withdrawals:
         return
-    private = look.workspace.private
+    private = snapshot.workspace.private
     if private.folder.is_dir():
         try:
-            look.workspace.require_marks()
+            snapshot.workspace.require_marks()
         except LineageError as error:
             yield Finding(
                 DIGEST_MISMATCH,
@@ -32,8 +32,8 @@ def reintroduced(look: Look) -> Iterator[Finding]:
             Level.WARNING,
         )
         return
-    for shard in look.shards():
-        items = look.items(shard.digest)
+    for shard in snapshot.shards():
+        items = snapshot.items(shard.digest)
         if isinstance(items, LineageError):
             continue  # a finding of its own
         back = sum(private.is_withdrawn(item.digest) for item in items)
@@ -43,22 +43,22 @@ def reintroduced(look: Look) -> Iterator[Finding]:
                 shard.name,
                 f"holds {back} of {len(items)} items that were withdrawn before",
                 "resume the request that withdraws them, or file one, so that they and what learned from them go",
-                fact=look.recorded(shard),
+                fact=snapshot.recorded(shard),
             )
 
 
-def unlicensed(look: Look) -> Iterator[Finding]:
+def unlicensed(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a warning per live shard without a license for each item, and per core shard without a legal basis."""
-    for shard in look.shards():
+    for shard in snapshot.shards():
         if shard.core and not shard.legal_basis:
             yield Finding(
                 MISSING_LICENSE,
                 shard.name,
                 "is declared not removable without saying on which legal basis",
                 "add the shard again with its legal basis",
-                fact=look.recorded(shard),
+                fact=snapshot.recorded(shard),
             )
-        items = look.items(shard.digest)
+        items = snapshot.items(shard.digest)
         if shard.license or isinstance(items, LineageError):
             continue
         without = sum(not item.license for item in items)
@@ -68,5 +68,5 @@ def unlicensed(look: Look) -> Iterator[Finding]:
                 shard.name,
                 f"{without} of {len(items)} items have no license, and the shard has none",
                 "find out whether the items may be held; remove those that may not by a request",
-                fact=look.recorded(shard),
+                fact=snapshot.recorded(shard),
             )

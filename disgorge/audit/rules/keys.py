@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from disgorge.audit.findings import PRIVATE_LOST, SIGNING_KEY_CHANGED, Finding, Level
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from disgorge.errors import BundleBroken, DisgorgeError
 from disgorge.facts import ReportFact
 from disgorge.statement.signing import key_id, public_pem, read_key
@@ -14,9 +14,9 @@ PUBLIC = "public.pem"
 _RESTORE = "restore it from a backup of the private folder; docs/RECOVERY.md says what to do if it is lost for good"
 
 
-def public_key(look: Look) -> bytes | None:
+def public_key(snapshot: Snapshot) -> bytes | None:
     """Return the workspace's public key; None where there is none, or what lies there is no key."""
-    path = look.workspace.home / PUBLIC
+    path = snapshot.workspace.home / PUBLIC
     try:
         public = path.read_bytes()
         key_id(public)
@@ -25,23 +25,23 @@ def public_key(look: Look) -> bytes | None:
     return public
 
 
-def signing_keys(look: Look) -> Iterator[Finding]:
+def signing_keys(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield what is the matter with the signing key, and a note for each time that it was replaced."""
-    reports = list(look.workspace.ledger.said(ReportFact))
+    reports = list(snapshot.workspace.ledger.said(ReportFact))
     last = reports[-1][1] if reports else None
-    path, public = look.workspace.home / PUBLIC, public_key(look)
-    private = look.workspace.private.folder / "signing.pem"
+    path, public = snapshot.workspace.home / PUBLIC, public_key(snapshot)
+    private = snapshot.workspace.private.folder / "signing.pem"
     if public is None and path.exists():
         yield _of_key(
             "cannot be read as a public key", f"restore {PUBLIC}, or delete it: the next report writes it again"
         )
-    elif public is None and any(case.report for case in look.cases.values()):
+    elif public is None and any(case.report for case in snapshot.cases.values()):
         yield _of_key(
             "is missing, so reports were checked with the keys that they name themselves",
             "restore it, so that readers have a key to verify reports with",
             Level.WARNING,
         )
-    lost = _private_half(private, public) if look.workspace.private.folder.is_dir() else None
+    lost = _private_half(private, public) if snapshot.workspace.private.folder.is_dir() else None
     if lost is not None:
         yield lost
     elif public is not None and last is not None and last.key != key_id(public):

@@ -3,20 +3,20 @@
 from collections.abc import Iterator
 
 from disgorge.audit.findings import PRIVATE_LOST, Finding
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from disgorge.errors import DisgorgeError
 from disgorge.request.withdrawn.forget_list import forgotten, whole_list
 from lineage.errors import LineageError
 from lineage.private_files import damaged_files
 
 
-def private_lost(look: Look) -> Iterator[Finding]:
+def private_lost(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a finding for a lost key of pseudonyms, per damaged file, and per open removal whose list is not whole."""
-    if not look.workspace.private.folder.is_dir():
+    if not snapshot.workspace.private.folder.is_dir():
         return
-    if _has_pseudonyms(look):
+    if _has_pseudonyms(snapshot):
         try:
-            look.workspace.pseudonym("anybody")
+            snapshot.workspace.pseudonym("anybody")
         except LineageError:
             yield Finding(
                 PRIVATE_LOST,
@@ -24,25 +24,25 @@ def private_lost(look: Look) -> Iterator[Finding]:
                 "is missing or damaged, so no recorded person can be found by name",
                 "restore it from a backup of the private folder; a new key would match none of them",
             )
-    for name, error in damaged_files(look.workspace):
+    for name, error in damaged_files(snapshot.workspace):
         yield _finding(f"private/{name}", error)
-    for case in look.cases.values():
+    for case in snapshot.cases.values():
         if case.closed:
             continue
         try:
             if case.withdrawn:
-                forgotten(look.workspace, case)
+                forgotten(snapshot.workspace, case)
             if by_request := case.covered_by:
-                whole_list(look.workspace, case, by_request)
+                whole_list(snapshot.workspace, case, by_request)
         except (DisgorgeError, LineageError) as error:
             yield _finding(case.request.id, error, fact=case.facts[0].seq)
 
 
-def _has_pseudonyms(look: Look) -> bool:
+def _has_pseudonyms(snapshot: Snapshot) -> bool:
     """Whether anything was recorded by a keyed pseudonym: a request, an approval, the subject of an item."""
-    if look.cases:
+    if snapshot.cases:
         return True
-    manifests = (look.items(shard.digest) for shard in look.shards())
+    manifests = (snapshot.items(shard.digest) for shard in snapshot.shards())
     return any(item.subject for items in manifests if not isinstance(items, LineageError) for item in items)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from disgorge.audit.findings import PURGE_OVERDUE, PURGED_BACK, UNSEARCHED, Finding, Level
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from disgorge.locations.every import those_that_load
 from disgorge.locations.location import Target, shown
 from disgorge.locations.references import spare_of
@@ -11,12 +11,12 @@ from lineage.errors import DigestMismatch, LedgerBroken
 from lineage.ledger.fact_kinds import PurgedFact
 
 
-def purges(look: Look) -> Iterator[Finding]:
+def purges(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield an error per open request whose purge was on hold until a day that has come, a note where it is to come."""
-    for case in look.cases.values():
+    for case in snapshot.cases.values():
         if case.closed or case.purge_held is None or not case.steps:
             continue
-        name, come = case.request.id, case.purge_held <= look.today
+        name, come = case.request.id, case.purge_held <= snapshot.today
         yield Finding(
             PURGE_OVERDUE,
             name,
@@ -29,13 +29,13 @@ def purges(look: Look) -> Iterator[Finding]:
         )
 
 
-def purged_back(look: Look) -> Iterator[Finding]:
+def purged_back(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield an error per file that a purge deleted and that lies in a location again without being needed.
 
     What was kept because something live needed it is told by its digest as well, once nothing does. So is a location
     that cannot be asked: what lies there is not known.
     """
-    workspace, spare = look.workspace, spare_of(look.workspace)
+    workspace, spare = snapshot.workspace, spare_of(snapshot.workspace)
     every, broken = those_that_load(workspace)
     unsearched = [str(problem) for problem in broken]
     for fact, purged in workspace.ledger.said(PurgedFact):

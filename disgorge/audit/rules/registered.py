@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from disgorge.audit.findings import UNRECORDED_MODEL, Finding, Level
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from disgorge.errors import TrackingFailed
 from disgorge.tracking.client import (
     database_beside,
@@ -27,15 +27,15 @@ _DELETE = "stop what serves it and delete the version, or register it again from
 _EXPLAIN = "find out what it learned from; record and release it with Disgorge, or delete it"
 
 
-def unrecorded_models(look: Look) -> Iterator[Finding]:
+def unrecorded_models(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield an error per version that names what was removed, and a warning per model with unrecorded others.
 
     A store that is named and cannot be read here is a finding as well, a milder one.
     """
-    root = look.workspace.root
+    root = snapshot.workspace.root
     if not has_records(root):
         return  # said by not_looked_at
-    names, beside = _touched(look), database_beside(root)
+    names, beside = _touched(snapshot), database_beside(root)
     in_use = (registry_uri(root), tracking_uri(root))
     own, database = own_database(root), database_of(in_use[0])
     stores = [in_use] if database != own or own.is_file() else []  # the workspace's own may not be made yet
@@ -57,7 +57,7 @@ def unrecorded_models(look: Look) -> Iterator[Finding]:
             matter, _, remedy = str(problem).rpartition("; ")
             yield Finding(UNRECORDED_MODEL, "MLflow", f"{matter}, so they were not looked at", remedy)
             continue
-        yield from _findings(unexplained(models, look.state.compositions), names)
+        yield from _findings(unexplained(models, snapshot.state.compositions), names)
 
 
 def not_looked_at(workspace: Workspace) -> tuple[str, ...]:
@@ -92,13 +92,13 @@ def _findings(models: list[Registered], names: Touched) -> Iterator[Finding]:
         )
 
 
-def _touched(look: Look) -> Touched:
+def _touched(snapshot: Snapshot) -> Touched:
     """Return what requests removed, and what those under way are going to: components that are live again are none."""
-    facts = list(look.workspace.ledger.facts())
-    live = {entry.record.digest for entry in look.components()}
+    facts = list(snapshot.workspace.ledger.facts())
+    live = {entry.record.digest for entry in snapshot.components()}
     gone = {retired.component for _, retired in said(facts, ComponentRetiredFact)} - live
-    for case in look.cases.values():
+    for case in snapshot.cases.values():
         if not case.closed and case.plan and case.steps.get(case.plan):
-            gone |= look.planned(case.plan)
-    shards = look.withdrawals.keys() - {shard.digest for shard in look.shards()}
-    return touched(look.state, facts, components=gone, shards=shards)
+            gone |= snapshot.planned(case.plan)
+    shards = snapshot.withdrawals.keys() - {shard.digest for shard in snapshot.shards()}
+    return touched(snapshot.state, facts, components=gone, shards=shards)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from disgorge.audit.findings import FACTS_LOST, LEDGER_REWRITTEN, REPORT_CHANGED, Finding, Level
 from disgorge.audit.rules.keys import public_key
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from disgorge.errors import BundleBroken, DisgorgeError
 from disgorge.facts import ReportFact
 from disgorge.locations.report_images import drawings
@@ -34,13 +34,13 @@ Members = Mapping[str, bytes]
 _WITH_INPUTS = "-with-inputs.zip"
 
 
-def reports(look: Look) -> Iterator[Finding]:
+def reports(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a finding per report that is not the recorded one, or that names another ledger than the one here."""
-    folder = look.workspace.root / "reports"
-    cases = look.cases
+    folder = snapshot.workspace.root / "reports"
+    cases = snapshot.cases
     if not folder.is_dir() and not any(case.report for case in cases.values()):
         return
-    compared = _Compared(look)
+    compared = _Compared(snapshot)
     for name, case in cases.items():
         if case.closed and case.report:
             yield from compared.closed(case, folder / name)
@@ -55,12 +55,12 @@ def reports(look: Look) -> Iterator[Finding]:
 class _Compared:
     """Reports, compared with the ledger and the key of the workspace they lie in."""
 
-    def __init__(self, look: Look) -> None:
-        self.workspace = look.workspace
-        self.cases = look.cases
-        self.public = public_key(look)
-        self.chain = [fact.digest for fact in look.workspace.ledger.all_facts()]
-        self.losses = tuple(losses_of(look.workspace.ledger.facts()))
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.workspace = snapshot.workspace
+        self.cases = snapshot.cases
+        self.public = public_key(snapshot)
+        self.chain = [fact.digest for fact in snapshot.workspace.ledger.all_facts()]
+        self.losses = tuple(losses_of(snapshot.workspace.ledger.facts()))
 
     def closed(self, case: Case, folder: Path) -> Iterator[Finding]:
         """Compare the folder and the zip of a closed request with the fact that its report was written."""

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 from disgorge.audit.findings import ON_HOLD, SERVICE_AGAINST_HOLD, Finding, Level
 from disgorge.audit.rules.holds import Sight
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from disgorge.request.holds.out_of_service import KeptOut, Key, kept_out, learned_from, stopped_words, stopping_holds
 
 
-def service(look: Look) -> Iterator[Finding]:
+def service(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield an error per release served against a hold, a warning where a hold is over, and a note per stopped one."""
-    recorded = kept_out(look.workspace.ledger.facts("release", "release-contained"))
-    wanted = _Wanted(look)
+    recorded = kept_out(snapshot.workspace.ledger.facts("release", "release-contained"))
+    wanted = _Wanted(snapshot)
     if not wanted.any and not any(kept.holds for kept in recorded.values()):
         return
-    for key, entry in look.state.releases.items():
+    for key, entry in snapshot.state.releases.items():
         if not entry.live:
             continue
         label, kept = "@".join(key), recorded.get(key, KeptOut())
@@ -39,7 +39,7 @@ def service(look: Look) -> Iterator[Finding]:
                 "it is served again when that hold is lifted, or answered with --serving keep",
                 fact=entry.seq,
             )
-        elif kept.holds and not any(_is_open(look, request) for request in kept.removals):
+        elif kept.holds and not any(_is_open(snapshot, request) for request in kept.removals):
             yield Finding(
                 SERVICE_AGAINST_HOLD,
                 label,
@@ -53,12 +53,12 @@ def service(look: Look) -> Iterator[Finding]:
 class _Wanted:
     """Which releases open holds want out of service, by the manifests there are."""
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
         self._shards: dict[str, set[str]] = {}
         self._unknown: set[str] = set()
-        sight = Sight(look)
-        for hold in stopping_holds(look.cases):
+        sight = Sight(snapshot)
+        for hold in stopping_holds(snapshot.cases):
             shards = self._shards.setdefault(hold.request, set())
             if (items := sight.covered(hold)) is None:
                 self._unknown.add(hold.request)
@@ -72,14 +72,14 @@ class _Wanted:
 
     def by(self, key: Key, kept: KeptOut) -> list[str]:
         """Return the requests whose holds want a release out of service; what is not known stays as it is."""
-        composition = self._look.state.compositions.get(self._look.state.releases[key].record.composition)
+        composition = self._snapshot.state.compositions.get(self._snapshot.state.releases[key].record.composition)
         requests = self._unknown & kept.holds
         if composition is not None:
-            state = self._look.state
+            state = self._snapshot.state
             requests |= {request for request, held in self._shards.items() if learned_from(composition, state, held)}
         return sorted(requests)
 
 
-def _is_open(look: Look, request: str) -> bool:
-    case = look.cases.get(request)
+def _is_open(snapshot: Snapshot, request: str) -> bool:
+    case = snapshot.cases.get(request)
     return case is not None and not case.closed

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from disgorge.audit.findings import DIGEST_MISMATCH, Finding, Level
-from disgorge.audit.snapshot import Look
+from disgorge.audit.snapshot import Snapshot
 from disgorge.facts import FulfilledFact, PlanFact
 from disgorge.request.case import Case
 from lineage.errors import DigestMismatch, LineageError, UnknownRecord
@@ -15,22 +15,22 @@ from lineage.storage.content import item_digests, read_content
 _RESTORE = "restore the file from a copy"
 
 
-def mismatched(look: Look) -> Iterator[Finding]:
+def mismatched(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a finding per damaged or missing object, manifest or content of something live."""
-    yield from _objects(look)
-    for shard in {shard.digest: shard for shard in look.shards()}.values():
-        yield from _manifest(look, shard)
-        yield from _content(look, shard)
+    yield from _objects(snapshot)
+    for shard in {shard.digest: shard for shard in snapshot.shards()}.values():
+        yield from _manifest(snapshot, shard)
+        yield from _content(snapshot, shard)
 
 
-def _objects(look: Look) -> Iterator[Finding]:
+def _objects(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield damaged objects, and those missing that live components and open plans need."""
-    objects = look.workspace.objects
-    needed = {entry.record.digest: entry.record.name for entry in look.components()}
-    plans = {case.plan: case.request.id for case in look.cases.values() if case.plan and not case.closed}
+    objects = snapshot.workspace.objects
+    needed = {entry.record.digest: entry.record.name for entry in snapshot.components()}
+    plans = {case.plan: case.request.id for case in snapshot.cases.values() if case.plan and not case.closed}
     needed |= plans
-    places = {entry.record.digest: entry.seq for entry in look.components()}
-    places |= {case.plan: _planned(case) for case in look.cases.values() if case.plan and not case.closed}
+    places = {entry.record.digest: entry.seq for entry in snapshot.components()}
+    places |= {case.plan: _planned(case) for case in snapshot.cases.values() if case.plan and not case.closed}
     for digest in objects.check():
         yield Finding(
             DIGEST_MISMATCH,
@@ -39,7 +39,7 @@ def _objects(look: Look) -> Iterator[Finding]:
             _restore(digest, plans),
             fact=places.get(digest),
         )
-    located = {entry.record.digest: entry.record.locations for entry in look.components()}
+    located = {entry.record.digest: entry.record.locations for entry in snapshot.components()}
     elsewhere = {digest for digest, places in located.items() if places and "objects" not in places}
     for digest, name in needed.items():
         if not objects.exists(digest):
@@ -53,7 +53,7 @@ def _objects(look: Look) -> Iterator[Finding]:
                 Level.NOTE if digest in elsewhere else None,
                 fact=places.get(digest),
             )
-    yield from _records(look)
+    yield from _records(snapshot)
 
 
 def _planned(case: Case) -> int:
@@ -68,15 +68,15 @@ def _restore(digest: str, plans: Collection[str]) -> str:
     )
 
 
-def _records(look: Look) -> Iterator[Finding]:
+def _records(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield records of open requests that are missing: without them a request cannot be resumed or reported again."""
     owners: dict[str, str] = {}
-    for fact in look.workspace.ledger.facts("plan", "examination", "fulfilled", "report", "step"):
+    for fact in snapshot.workspace.ledger.facts("plan", "examination", "fulfilled", "report", "step"):
         named = FACT_KINDS[fact.kind].read(fact)
         plan = str(getattr(named, "plan", ""))
         if isinstance(named, PlanFact | FulfilledFact):
             owners[plan] = named.request
-        case = look.cases.get(owners.get(plan, ""))
+        case = snapshot.cases.get(owners.get(plan, ""))
         if case is None or plan not in (case.plan, *case.steps, *case.confirmed):
             continue
         kept = {kind: getattr(named, kind, None) for kind in ("plan", "impact", "examination", "evidence")}
@@ -84,7 +84,7 @@ def _records(look: Look) -> Iterator[Finding]:
             confirmed = kind == "plan" and (
                 not isinstance(named, PlanFact | FulfilledFact) or (plan == case.plan and not case.closed)
             )
-            if confirmed or not isinstance(digest, str) or look.workspace.objects.exists(digest):
+            if confirmed or not isinstance(digest, str) or snapshot.workspace.objects.exists(digest):
                 continue
             yield Finding(
                 DIGEST_MISMATCH,
@@ -104,8 +104,8 @@ def _residue_check(fact: FactBody) -> Json:
     return residue["detail"].get("kept") if isinstance(residue, dict) else None
 
 
-def _manifest(look: Look, shard: Shard) -> Iterator[Finding]:
-    items, place = look.items(shard.digest), look.recorded(shard)
+def _manifest(snapshot: Snapshot, shard: Shard) -> Iterator[Finding]:
+    items, place = snapshot.items(shard.digest), snapshot.recorded(shard)
     if isinstance(items, LineageError):
         yield Finding(DIGEST_MISMATCH, shard.name, f"its manifest cannot be read ({items})", _RESTORE, fact=place)
     elif shard_digest(item.digest for item in items) != shard.digest:
@@ -113,16 +113,16 @@ def _manifest(look: Look, shard: Shard) -> Iterator[Finding]:
         yield Finding(DIGEST_MISMATCH, shard.name, words, _RESTORE, fact=place)
     else:
         try:
-            check_manifests(look.workspace, (shard,))
+            check_manifests(snapshot.workspace, (shard,))
         except DigestMismatch:
             words = "keys, subjects or sources in its manifest changed"
             yield Finding(DIGEST_MISMATCH, shard.name, words, _RESTORE, fact=place)
 
 
-def _content(look: Look, shard: Shard) -> Iterator[Finding]:
-    place = look.recorded(shard)
+def _content(snapshot: Snapshot, shard: Shard) -> Iterator[Finding]:
+    place = snapshot.recorded(shard)
     try:
-        digests, arrays = read_content(look.workspace.content_path(shard.digest))
+        digests, arrays = read_content(snapshot.workspace.content_path(shard.digest))
         if item_digests(arrays) != digests or shard_digest(digests) != shard.digest:
             yield Finding(DIGEST_MISMATCH, shard.name, "its content is not what its digest says", _RESTORE, fact=place)
     except UnknownRecord:
