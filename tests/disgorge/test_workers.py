@@ -1,12 +1,15 @@
 """Worker processes that end: what waits for them is told so in words, and nothing else goes wrong on the way out."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers
+from disgorge.training.runners.output import Output
 from lineage.workspace import Workspace
 from tests.toys import component_of, granted_plan, person, trained_toy
 
@@ -32,6 +35,19 @@ def test_every_job_has_a_process_of_its_own_and_nothing_of_it_stays(workspace: W
         assert {each.digest for each in done} == {mean.digest}
         assert not workers._running
     assert set(workspace.home.iterdir()) == before
+
+
+def test_a_process_that_ended_is_read_to_its_end_and_waited_for_no_longer_though_a_child_of_it_stays() -> None:
+    """The child holds the pipe open, as one does that a job forked and left."""
+    said = b"first\\nsecond, cut off"
+    ran = ["sh", "-c", f"printf '{said.decode()}'; sleep 60 & exit 1"]
+    with subprocess.Popen(ran, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            with closing(Output(process)) as output:
+                assert [output.readline(100), output.readline(6)] == [b"first\n", b"second"]
+                assert [output.read(100), output.readline(100), output.read(1)] == [b", cut off", b"", b""]
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 SAY_WHO_LOADS_TORCH = """

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import disgorge
 from disgorge.training.kernels import steered
+from disgorge.training.runners.output import Output
 from disgorge.training.sandbox import nvidia
 from disgorge.training.sandbox.bytecode import bytecode_of
 from disgorge.training.sandbox.inputs import Stage
@@ -145,20 +146,19 @@ class Box:
 
         Ends when it does, or says nonsense.
         """
-        stream = self.process.stdout
-        assert stream is not None
-        while True:
-            with contextlib.suppress(ValueError, OSError):  # closed meanwhile; or not what a worker says
-                line = stream.readline(_MOST_OF_A_LINE)
-                message = json.loads(line) if line.endswith(b"\n") else None
-                if isinstance(message, dict):
-                    size = message.get("size", 0)
-                    if isinstance(size, int) and 0 <= size <= most:
-                        data = stream.read(size) if size else b""
-                        if len(data) == size:
-                            yield message, data
-                            continue
-            return
+        with contextlib.closing(Output(self.process)) as output:
+            while True:
+                with contextlib.suppress(ValueError, OSError):  # not what a worker says
+                    line = output.readline(_MOST_OF_A_LINE)
+                    message = json.loads(line) if line.endswith(b"\n") else None
+                    if isinstance(message, dict):
+                        size = message.get("size", 0)
+                        if isinstance(size, int) and 0 <= size <= most:
+                            data = output.read(size) if size else b""
+                            if len(data) == size:
+                                yield message, data
+                                continue
+                return
 
     def note_modules(self, names: Any) -> None:
         """Have bytecode made, before the next start, of modules that the job loaded and that had none."""

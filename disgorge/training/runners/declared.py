@@ -11,7 +11,6 @@ A method that cannot be asked, or says nonsense, is told in a line, and only to 
 
 import os
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -43,8 +42,6 @@ _RULES = 1
 """Counts changes of what a method is asked to declare."""
 _SECONDS = 60.0
 """How long a process may take to load a method and answer; torch loads in three."""
-_GLANCE = 1.0
-"""Seconds between looks whether a process that is waited for still runs."""
 _MOST = 64 << 20
 """Bytes that an answer may have: the layout of a hundred thousand parts."""
 _Answers = Queue[tuple[dict[str, Any], bytes]]
@@ -176,7 +173,10 @@ def _answer(entry: str, code: LocalCode | None, recipe: dict[str, Json]) -> byte
     try:
         box.stage.furnish(recipe, code.tree if code else None)
         Thread(target=_listen, args=(box, entry, recipe, answers), daemon=True).start()
-        message, data = _wait(box, answers)
+        try:
+            message, data = answers.get(timeout=_SECONDS)
+        except Empty:
+            raise ExecutionFailed(f"it did not answer within {_SECONDS:.0f} seconds{box.last_words()}") from None
         if "result" in message:
             box.note_modules(message.get("uncompiled"))
             return data
@@ -186,19 +186,6 @@ def _answer(entry: str, code: LocalCode | None, recipe: dict[str, Json]) -> byte
         raise ExecutionFailed(f"{said}{box.last_words()}")
     finally:
         box.close()
-
-
-def _wait(box: Box, answers: _Answers) -> tuple[dict[str, Any], bytes]:
-    """Return the answer, an empty one of a process that ended; what that started may hold its output open."""
-    until = time.monotonic() + _SECONDS
-    while box.is_alive and time.monotonic() < until:
-        with suppress(Empty):
-            return answers.get(timeout=_GLANCE)
-    with suppress(Empty):
-        return answers.get(timeout=_GLANCE)
-    if box.is_alive:
-        raise ExecutionFailed(f"it did not answer within {_SECONDS:.0f} seconds{box.last_words()}")
-    return {}, b""
 
 
 def _listen(box: Box, entry: str, recipe: Mapping[str, Json], answers: _Answers) -> None:
