@@ -170,6 +170,9 @@ def test_ctrl_c_on_a_terminal_reaches_workers_too_and_ends_everything() -> None:
     workspace_folder = wanted.copy("terminal")
     with start(workspace_folder, "request", "execute", "R-1", "--references", "0") as process:
         until = time.monotonic() + 60
+        ledger = workspace_folder / ".disgorge" / "ledger.jsonl"
+        while b'"kind":"step"' not in ledger.read_bytes() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)  # a process may be asked about the method before anything is begun
         while not aftermath.workers(process.pid) and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
