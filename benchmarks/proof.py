@@ -11,7 +11,8 @@ The model is trained *bare*, by the method's own ``train`` in plain processes th
 Two processes train at a time, one thread each. The share of evidence is that of the steps that examine, second runs
 included, in the training seconds of all parts of the model. Starting Python and importing the frameworks stands beside
 the figures, not in the goals of training: ``start`` is the CPU seconds of one such process, of which training has one a
-part. With ``--in`` the folder is kept, and what is there already is not made again.
+part. Confined jobs are killed once they have answered, so the CPU seconds of a command are those without them. With
+``--in`` the folder is kept, and what is there already is not made again.
 """
 
 import argparse
@@ -67,7 +68,7 @@ PARALLEL = 2
 TRIED = 20
 """Epochs of the short training from which the epochs of the long one follow."""
 
-HEADINGS = ("steps s", "evidence s", "goal s", "execute s", "CPU s", "of training", "verdict")
+HEADINGS = ("steps s", "evidence s", "goal s", "execute s", "own CPU s", "of training", "verdict")
 
 Figures = dict[str, Any]
 
@@ -126,7 +127,7 @@ def measured(folder: Path, seconds: float, shards: int) -> Figures:
 
 
 def typed(folder: Path, *words: str) -> tuple[str, float, float]:
-    """Run one command as it is typed; return its output, its seconds, and the CPU seconds of all that it started."""
+    """Run one command as it is typed; return its output, its seconds, and its CPU seconds without confined jobs."""
     run = "import sys; from disgorge.cli import main; sys.exit(main())"
     return process(folder, [sys.executable, "-c", run, *words])
 
@@ -307,7 +308,7 @@ def table(figures: Figures) -> str:
     lines = [
         f"{parts} parts, {figures['epochs']} epochs; bare training {bare_wall:.1f} s, {PARALLEL} at a time",
         f"start of Python and framework: {figures['start']:.2f} CPU s a process; {parts} of them about {starts:.1f} s",
-        f"disgorge train: {trained['wall']:.1f} s ({trained['cpu']:.1f} CPU s); beyond bare training and starts "
+        f"disgorge train: {trained['wall']:.1f} s ({trained['cpu']:.1f} CPU s of its own); beyond bare training and starts "
         f"{beyond:.1f} s, goal {share * bare_wall + spare * parts:.1f} s",
         "",
         "".join([f"{'removal':<24}", *(f"{heading:>12}" for heading in HEADINGS)]),
