@@ -308,7 +308,7 @@ def table(figures: Figures) -> str:
     lines = [
         f"{parts} parts, {figures['epochs']} epochs; bare training {bare_wall:.1f} s, {PARALLEL} at a time",
         f"start of Python and framework: {figures['start']:.2f} CPU s a process; {parts} of them about {starts:.1f} s",
-        f"disgorge train: {trained['wall']:.1f} s ({trained['cpu']:.1f} CPU s of its own); beyond bare training and starts "
+        f"disgorge train: {trained['wall']:.1f} s ({trained['cpu']:.1f} own CPU s); beyond bare training and starts "
         f"{beyond:.1f} s, goal {share * bare_wall + spare * parts:.1f} s",
         "",
         "".join([f"{'removal':<24}", *(f"{heading:>12}" for heading in HEADINGS)]),
