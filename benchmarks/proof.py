@@ -28,28 +28,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-MODEL = """\
-release: digits
-method: tangent_composition
-core: [core]
-shards: {shards}
-evaluate: [held-out]
-seed: 0
-threads: 1
-parameters:
-  classes: 10
-  scale: 16
-  filters: 16
-  batch: 32
-  core_epochs: 30
-  core_learning_rate: 0.003
-  target: 5
-  ridge: 0.01
-  epochs: {epochs}
-  learning_rate: 0.01
-  regularizer: 0.00001
-  sharpness: 3
-"""
+import yaml
+
+MODEL = Path(__file__).parents[1] / "examples" / "digits" / "tangent.yaml"
+"""The demo's model, of which the shards and the epochs are others here."""
 POLICIES = {"confined": "false", "equal-bits": "true"}
 """Whether a second run must reach the same bytes; both accept ``namespace``, and are the contract's pack else."""
 FILE = "request file --id R-1 --standing contributor --ground contract --regime {policy} --verified "
@@ -134,9 +116,8 @@ def typed(folder: Path, *words: str) -> tuple[str, float, float]:
 
 def process(folder: Path, command: list[str]) -> tuple[str, float, float]:
     """Run a program in a folder; return its output, its seconds, and its CPU seconds."""
-    paths = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    ran = subprocess.run(command, cwd=folder, env=environment(paths), stdout=subprocess.PIPE, text=True, check=False)
+    ran = subprocess.run(command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True, check=False)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if ran.returncode:
         raise SystemExit(f"{' '.join(command[3:])} ended with {ran.returncode}:\n{ran.stdout}")
@@ -144,10 +125,11 @@ def process(folder: Path, command: list[str]) -> tuple[str, float, float]:
     return ran.stdout, round(seconds, 2), round(cpu, 2)
 
 
-def environment(paths: str) -> dict[str, str]:
-    """Return the variables of every process: one thread, and the kernels that jobs are held to."""
+def environment() -> dict[str, str]:
+    """Return the variables of every process: one thread, this package, and the kernels that jobs are held to."""
     from disgorge.training.kernels import chosen
 
+    paths = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
     return os.environ | chosen() | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
 
 
@@ -203,7 +185,9 @@ def make_workspace(folder: Path, count: int) -> None:
 def write_model(folder: Path, epochs: int) -> None:
     """Write the model file."""
     names = sorted(path.stem for path in folder.glob("contributor-*.npz"))
-    (folder / "model.yaml").write_text(MODEL.format(shards=json.dumps(names), epochs=epochs))
+    model = yaml.safe_load(MODEL.read_text(encoding="utf-8")) | {"release": "digits", "shards": names}
+    model["parameters"] |= {"epochs": epochs}
+    (folder / "model.yaml").write_text(yaml.safe_dump(model))
 
 
 def first_person(folder: Path) -> str:
@@ -220,10 +204,9 @@ def first_person(folder: Path) -> str:
 def bare(folder: Path) -> Figures:
     """Train the model in plain processes; return seconds, imports left out, and the seconds of each part."""
     command = [sys.executable, "-m", "benchmarks.proof", "--bare", "."]
-    paths = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
     running = [
         subprocess.Popen(
-            [*command, str(place), str(PARALLEL)], cwd=folder, env=environment(paths), stdout=subprocess.PIPE, text=True
+            [*command, str(place), str(PARALLEL)], cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
         )
         for place in range(PARALLEL)
     ]

@@ -8,8 +8,8 @@ A component stands only if each of these holds for it and for every component it
 3. That run was the first that completed of its recipe in its environment, or reached the same bytes as the first.
 4. The attestation names everything that the component is recorded to have used, and that was recorded itself.
 5. Neither its inputs nor its recipe, with code and parameters, name a withdrawn shard.
-6. The run was confined as closely as is accepted. What was not confined at all needs equal bits: a later run, not from
-   a checkpoint, that reached the same bytes.
+6. The run was confined as closely as is accepted. What was confined less than ``namespace`` needs equal bits: a later
+   run, not from a checkpoint, that reached the same bytes.
 
 A run that went on from a checkpoint counts as the first one all the same: a checkpoint is used only if it is attested,
 made by the same recipe in the same environment, and confined as closely (:mod:`disgorge.attestation.checkpoints`).

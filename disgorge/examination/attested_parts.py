@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from disgorge.attestation.standing import Attested, Refusal, Standing, standing, standings
+from disgorge.attestation.standing import Attested, Proof, Refusal, Standing, standing, standings
 from disgorge.method import libraries_for
 from disgorge.plan.plan import Plan
 from disgorge.training.environment import can_be_reused
@@ -34,7 +34,7 @@ class Parts:
             shown_by[component.name] = each.shown_by
             if not each.stands:
                 unshown[component.name] = each.why
-            elif component.name in self.twice and not _is_repeated(attested, component):
+            elif component.name in self.twice and not ((proof := proof_of(attested, component)) and proof.reproducible):
                 unshown[component.name] = f"{component.name}: equal bits are demanded, and no second run reached them"
         return Judged(shown_by, unshown, least, _gaps(attested, found))
 
@@ -57,28 +57,18 @@ def _gaps(attested: Attested, found: Iterable[Standing]) -> tuple[str, ...]:
     return tuple(sorted({gap for each in gaps for gap in each}))
 
 
-def _is_repeated(attested: Attested, component: Component) -> bool:
+def proof_of(attested: Attested, component: Component) -> Proof | None:
+    """Return what an attestation that holds says of how a component was made, None where none does."""
     try:
-        return attested.proof(component).reproducible
+        return attested.proof(component)
     except Refusal:
-        return False
+        return None
 
 
-def ran_confined(workspace: Workspace, component: Component) -> bool:
+def ran_confined(attested: Attested, component: Component) -> bool:
     """Whether a confined run of its recipe made a component, by an attestation that holds."""
-    try:
-        return Attested.of(workspace).proof(component).level is not Confinement.PROCESS
-    except Refusal:
-        return False
-
-
-def was_attested(workspace: Workspace, component: Component) -> bool:
-    """Whether an attestation that holds says how a component was made, however closely the run was confined."""
-    try:
-        Attested.of(workspace).proof(component)
-    except Refusal:
-        return False
-    return True
+    proof = proof_of(attested, component)
+    return proof is not None and proof.level is not Confinement.PROCESS
 
 
 def stands_as_recorded(attested: Attested, recorded: Iterable[Component], accepts: Confinement) -> Component | None:

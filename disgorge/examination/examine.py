@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from disgorge.attestation.record import attest_done
+from disgorge.attestation.standing import Attested
 from disgorge.evidence.checks import (
     ASKED_IN,
     REFERENCES,
@@ -27,7 +28,7 @@ from disgorge.evidence.checks import (
 from disgorge.evidence.probes.never_trained import never_trained
 from disgorge.evidence.utility import chance_level, headline_of, utility_check
 from disgorge.examination.asked_models import AskedModel, asked_models
-from disgorge.examination.attested_parts import Parts, ran_confined, recordings_for_here, was_attested
+from disgorge.examination.attested_parts import Parts, proof_of, ran_confined, recordings_for_here
 from disgorge.examination.confinement_control import ConfinementControl
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.examination.same_model import asked_about, check_layout, compared
@@ -169,12 +170,13 @@ class Examiner:
         start, old = time.perf_counter(), {component.digest for component in were}
         new = {component.name for component in components if component.digest not in old}
         same = [each for each in components if learned.get(each.name) == each.digest]
-        unchanged = frozenset(each.name for each in same if ran_confined(self.workspace, each))
+        attested = Attested.of(self.workspace)
+        unchanged = frozenset(each.name for each in same if ran_confined(attested, each))
         parts = Parts(components, plan, withdrawn, twice=new | unchanged if plan.equal_bits else ())
         unshown = parts.judge(self.workspace).unshown
         standing = {each.recipe_digest: each.digest for each in components if each.recipe and each.name not in unshown}
         again = [each for each in components if each.recipe and each.name in unshown]
-        before = frozenset(each.name for each in again if was_attested(self.workspace, each))
+        before = frozenset(each.name for each in again if proof_of(attested, each) is not None)
         reached, elsewhere = self._run_again(again, apart)
 
         def once_more(component: Component) -> str:

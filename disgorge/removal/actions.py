@@ -7,6 +7,7 @@ An action changes the world only in ways that may be repeated, and returns the f
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from disgorge.attestation.standing import Attested
 from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.evidence.checks import Examination
 from disgorge.examination.attested_parts import ran_confined
@@ -175,7 +176,7 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResu
     retired = _retired(plan, step.subject, before, component.digest, "retrain")
     if component.digest != before:
         return StepResult(result, [retired])
-    if not ran_confined(workshop.workspace, component):
+    if not ran_confined(Attested.of(workshop.workspace), component):
         raise ExecutionFailed(
             f"training {step.subject} again without the items gave the very same weights, in a run that was not "
             f"confined; either they never trained it, or the method does not train: the removal cannot be shown"

@@ -15,7 +15,7 @@ from disgorge.errors import DisgorgeError
 from disgorge.layout import layout_of
 from disgorge.method import Items, Method, Model, ModelSpec
 from disgorge.training.assemble import put_together, spec_of
-from disgorge.training.items import Inputs
+from disgorge.training.recipe import Inputs
 from disgorge.training.torch_settings import torch_set
 from lineage.activity import activity
 from lineage.records import Composition, Json, Shard, canonical, plain, restore

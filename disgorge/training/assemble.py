@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from disgorge.layout import blueprint_name
 from disgorge.method import Method, Model, ModelSpec, Part, method_named
-from disgorge.training.items import Inputs
+from disgorge.training.recipe import Inputs
 from lineage.activity import activity
 from lineage.records import Composition, restore
 

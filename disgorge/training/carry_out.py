@@ -10,7 +10,7 @@ from disgorge.declaration import written
 from disgorge.errors import ExecutionFailed
 from disgorge.method import NO_CHECKPOINTS, Checkpoints, Items, Method, Progress, as_resumable, no_progress
 from disgorge.training.answer import answer, lay_out
-from disgorge.training.items import Inputs
+from disgorge.training.recipe import Inputs
 from disgorge.training.torch_settings import as_arrays_on_host, torch_set
 from lineage.records import Json
 from lineage.storage.objects import save_tensors

@@ -1,22 +1,8 @@
-"""What a job reads, by digest: from a workspace, or from the folder that a sandboxed job is given; and items picked."""
+"""Items, joined and picked."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
 
 from disgorge.method import Items
-
-if TYPE_CHECKING:
-    from disgorge.method import Tensors
-
-
-class Inputs(Protocol):
-    """Items of shards and tensors of components, by digest."""
-
-    def items(self, shard: str) -> Items:
-        """Return a shard's items, in digest order."""
-
-    def tensors(self, component: str) -> "Tensors":
-        """Return a component's tensors."""
 
 
 def join(parts: list[Items]) -> Items:

@@ -1,13 +1,16 @@
-"""Recipes to carry out, as jobs, and what carries many out: a :class:`Runner`."""
+"""Recipes to carry out, as jobs, what they read, and what carries many out: a :class:`Runner`."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from disgorge.method import Items
 from disgorge.training.sandbox.levels import UNCONFINED, Reached
 from lineage.records import Json
+
+if TYPE_CHECKING:
+    from disgorge.method import Tensors
 
 
 def method_of(recipe: Mapping[str, Json]) -> str:
@@ -27,6 +30,16 @@ def device_of(recipe: Mapping[str, Json]) -> str:
     if (question := recipe.get("question")) is not None:
         return str(question["composition"]["spec"].get("device", "cpu"))
     return "cpu" if "layout" in recipe else str(recipe.get("device", "cpu"))
+
+
+class Inputs(Protocol):
+    """What a recipe reads, by digest: from a workspace, or from the folder that a sandboxed job is given."""
+
+    def items(self, shard: str) -> Items:
+        """Return a shard's items, in digest order."""
+
+    def tensors(self, component: str) -> "Tensors":
+        """Return a component's tensors."""
 
 
 @dataclass(frozen=True, slots=True)

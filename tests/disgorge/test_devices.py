@@ -32,7 +32,7 @@ from disgorge.training.environment import UNREPEATED, can_be_reused, cannot_repe
 from disgorge.training.model_file import model_spec
 from disgorge.training.recipe import Job, device_of
 from disgorge.training.runners.local import Workers
-from disgorge.training.sandbox.levels import Level
+from disgorge.training.sandbox.levels import Level, Reached
 from disgorge.training.sandbox.nvidia import SHARED, Gpu, lacking
 from disgorge.training.torch_settings import as_arrays_on_host, torch_set
 from lineage.records import Component, Selector, digest_of, plain
@@ -281,6 +281,21 @@ def test_equal_bits_are_not_demanded_of_what_promises_none(tmp_path: Path) -> No
     assert workspace.ledger.head() != before, "filed and decided, and no more"
     plan = plan_request(workspace, "R-1", withdraw=[toys.RELEASE])
     assert plan.steps
+
+
+@pytest.mark.parametrize("level", [Level.NAMESPACE, Level.LANDLOCK])
+def test_a_law_needs_them_only_where_jobs_are_confined_less_than_by_namespaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: Level
+) -> None:
+    workspace = toys.trained_toy(tmp_path, deterministic=False)
+    monkeypatch.setattr("disgorge.request.workflow.repeatable.reached", lambda: Reached(level))
+    law = toys.GDPR | {"identity_verified": True, "facts": {"gdpr_ground": "d"}}
+    toys.filed_and_decided(workspace, [toys.person(workspace, "shard-2", 0)], law)
+    if level is Level.NAMESPACE:
+        assert not plan_request(workspace, "R-1", retrain_untouched=True).equal_bits
+    else:
+        with pytest.raises(EnvironmentDiffers, match="must be shown by equal bits, and toy-averages"):
+            plan_request(workspace, "R-1", retrain_untouched=True)
 
 
 def test_other_bits_of_what_promises_none_are_no_finding(tmp_path: Path) -> None:

@@ -20,15 +20,13 @@ from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Expected, Plan, shards_after
 from disgorge.request.case import Case
 from disgorge.request.stored_records import kept_record
-from disgorge.request.workflow.repeatable import current_members
+from disgorge.request.workflow.repeatable import current_members, needs_equal_bits
 from disgorge.training.assemble import spec_of
 from disgorge.training.runners.declared import maker_of
-from disgorge.training.sandbox.levels import reached
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Component, Shard
 from lineage.workspace import Workspace
-from policies.taxonomy import Confinement
 
 _AT_ONCE = 2
 """Jobs that run at the same time unless DISGORGE_WORKERS says otherwise."""
@@ -61,7 +59,7 @@ def expected(workspace: Workspace, plan: Plan, case: Case, *, models: int) -> di
     removal = sum(step.cost.seconds + _PER_STEP for step in plan.steps if step.action not in _AFTER)
     removal += _PER_MOVE * sum(step.action is Action.CONTAIN for step in plan.steps)
     trained = {step.subject: step.cost.seconds for step in plan.steps if step.action is Action.RETRAIN}
-    twice = plan.equal_bits or reached().level is not Confinement.NAMESPACE
+    twice = needs_equal_bits(plan)
     asked_before = _asking(workspace)
     loading, estimates, since = 0.0, {}, removal
     for release, composition in compositions.items():

@@ -22,7 +22,7 @@ from disgorge.training.assemble import spec_of
 from disgorge.training.environment import UNREPEATED, cannot_repeat, unlike_here
 from disgorge.training.make import recordings
 from disgorge.training.runners.declared import maker_of
-from disgorge.training.sandbox.levels import reached
+from disgorge.training.sandbox.levels import Level, reached
 from disgorge.training.sandbox.nvidia import DEVICE, lacking
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
@@ -133,9 +133,14 @@ def require_repeatable(workspace: Workspace, plan: Plan, case: Case) -> None:
         raise refusal(" ".join(plan.requests), parts)
 
 
+def needs_equal_bits(plan: Plan) -> bool:
+    """Whether what a plan trains must come out a second time: where it says so, or jobs here are no proof alone."""
+    return plan.equal_bits or reached().level is not Level.NAMESPACE
+
+
 def require_promised_bits(workspace: Workspace, plan: Plan) -> None:
-    """Raise :class:`EnvironmentDiffers` where a plan demands equal bits of a model whose recipe promises none."""
-    for spec in trained_models(workspace, plan) if plan.equal_bits else ():
+    """Raise :class:`EnvironmentDiffers` where a plan needs equal bits of a model whose recipe promises none."""
+    for spec in trained_models(workspace, plan) if needs_equal_bits(plan) else ():
         if not spec.deterministic:
             request = " ".join(plan.requests)
             raise EnvironmentDiffers(

@@ -9,8 +9,6 @@ process of its own. Planning, judging and reporting a removal ask the code that 
 A method that cannot be asked, or says nonsense, is told in a line, and only to who needs it: the others go on.
 """
 
-import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -36,6 +34,7 @@ from lineage.activity import activity
 from lineage.errors import LineageError
 from lineage.printable import printable
 from lineage.records import Composition, Json, Shard, digest_of
+from lineage.storage.objects import write_atomically
 from lineage.workspace import Workspace
 
 _RULES = 1
@@ -213,8 +212,6 @@ def _read(version: str) -> Declaration | None:
 
 def _keep(version: str, data: bytes) -> None:
     """Keep what a version declares, whole or not at all; without room for it, it is asked again."""
-    with suppress(OSError):
-        with tempfile.NamedTemporaryFile(dir=_folder(), delete=False) as aside:
-            aside.write(data)
-        os.replace(aside.name, _folder() / f"{version}.json")
+    with suppress(OSError, LineageError):
+        write_atomically(_folder() / f"{version}.json", data)
         delete_unused(_folder())

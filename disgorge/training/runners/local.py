@@ -102,7 +102,7 @@ class Workers:
                 running.discard(number)
                 if message.get("kernels") and order.tries < TRIES:
                     self._let_go(order)
-                    running.add(self._begin(_Order(order.job, order.tries + 1), heard))
+                    running.add(self._begin(_Order(order.job, order.tries + 1, order.method), heard))
                     continue
                 if "error" in message:
                     if not message.get("machine") or (order.is_confined is not None and order.box.raised):
