@@ -14,6 +14,9 @@ DVC's stages made of a shard can only be found while DVC remembers it. So a purg
 before it deletes: MD5s of weights, of old shards and of stages' outputs, no item's. Negative consequence: without that
 file a later search finds old weights in DVC only if an entry of a stage still names them.
 
+A DVC that was killed leaves its half of a copy in the store, under a name of its own: such files go too, whatever is in
+them, once they no longer change.
+
 The order matters where a purge is killed half-way: files and objects go first, and last the entries and the runs, from
 which the next call works out the same again.
 
@@ -35,6 +38,7 @@ from lineage.dvc.storage import (
     Place,
     RunFile,
     Stores,
+    delete_abandoned,
     experiments,
     files_of,
     hash_of,
@@ -211,6 +215,8 @@ class DvcPlan:
     dropped: tuple[_Entry, ...]
     renamed: tuple[_Entry, ...]
     runs: tuple[RunFile, ...]
+    temporaries: tuple[Path, ...]
+    """Copies that a killed DVC left in a store, of whatever it was copying; or that are being made."""
 
     @classmethod
     def of(
@@ -258,6 +264,7 @@ class DvcPlan:
             dropped=tuple(dropped),
             renamed=tuple(each for each, _ in hit if each not in dropped),
             runs=tuple(file for file, run in past if (run.read | run.made) & lost or file.names(lost)),
+            temporaries=tuple(stores.temporaries()),
         )
 
     def traces(self) -> list[str]:
@@ -275,6 +282,7 @@ class DvcPlan:
         paths = [path for path in self._files() if lies_within(path, root)]
         paths += [Path(place.path(oid)) for place, oid in self.objects if place.is_local]
         paths += [Path(run.path) for run in self.runs if run.place.is_local]
+        paths += self.temporaries
         records = [place.path(oid) for place, oid in self.objects if not place.is_local]
         records += [f"{run.place.name}: run {run.name}" for run in self.runs if not run.place.is_local]
         rewritten = [f"{self._name(each)} names its folder without it" for each in self.renamed]
@@ -290,6 +298,7 @@ class DvcPlan:
         planned, left = self.deletion(), list[str]()
         left += filter(None, (_delete(place, oid, self.folders.get(oid)) for place, oid in self.objects))
         files = delete_files(Deletion(paths=self._files()), Path(self.repo.root_dir))
+        left += (f"{path} is still being written" for path in delete_abandoned(self.temporaries))
         stages = [each for each in self.dropped if each.stage]
         for path in {each.path for each in (*stages, *self.renamed)}:
             self._rewrite(path)

@@ -10,12 +10,20 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lineage.dvc.repo import opened, reason, root_of, tracked_hash
+from lineage.storage.objects import file_stamp
+
+_TEMPORARY = re.compile(r"\.[A-Za-z0-9_-]{22}\.tmp")
+"""How DVC names a file that it is copying into a store."""
+_SECONDS_OF_REST = 2.0
+"""Seconds without a change after which a copy is taken for one that was killed."""
 
 Entries = list[dict[str, Any]]
 """What a folder object lists: ``md5`` and ``relpath`` of each file."""
@@ -99,6 +107,10 @@ class Stores:
                     seen.add(path)
                     yield path
 
+    def temporaries(self) -> list[Path]:
+        """Return the files on this machine that DVC began to copy into a store, or is copying now."""
+        return [path for path in self.local_files() if _TEMPORARY.fullmatch(path.name)]
+
     def _read(self, place: Place) -> None:
         store = place.store
         if not store.fs.exists(store.path):
@@ -128,6 +140,26 @@ def read_yaml(text: bytes) -> dict[str, Any]:
 def files(folder: Path) -> list[Path]:
     """Return the files below a folder, in order."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def delete_abandoned(temporaries: Collection[Path]) -> list[Path]:
+    """Delete those that do not change for two seconds, which a killed DVC left, and return the others."""
+    before = {path: _stamp(path) for path in temporaries}
+    if temporaries:
+        time.sleep(_SECONDS_OF_REST)
+    for path, stamp in before.items():
+        if stamp is not None and _stamp(path) == stamp:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return [path for path in temporaries if path.exists()]
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return a file's stamp, None where it is gone."""
+    try:
+        return file_stamp(path)
+    except FileNotFoundError:
+        return None
 
 
 def files_of(out: Any) -> list[Path]:

@@ -9,6 +9,7 @@ import shutil
 import sys
 from contextlib import chdir
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -313,6 +314,40 @@ def test_an_old_output_put_back_in_a_store_is_found(pipeline: Pipeline) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(old)
     assert removal.check(before).verdict is Verdict.FAIL
+
+
+def test_copies_that_a_killed_dvc_left_go_and_one_that_is_being_made_stays(pipeline: Pipeline) -> None:
+    """Under the names that DVC gives them: with the erased shard in one, and half of a retained file in another."""
+    from dvc_objects.fs.utils import tmp_fname
+
+    removal = pipeline.removal
+    before = removal.before()
+    cache, store = pipeline.root / ".dvc" / "cache" / "files" / "md5", pipeline.root / "store" / "files" / "md5"
+    whole, half, growing = cache / "0c" / tmp_fname(), store / "0d" / tmp_fname(), store / "0e" / tmp_fname()
+    for path, data in ((whole, pipeline.twin), (half, pipeline.siblings["labels.txt"][:5]), (growing, b"")):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    assert set(plan(removal.workspace, Target(**removal.targets)).paths) >= {whole, half}
+    ended = Event()
+    writer = Thread(target=write_until, args=(growing, ended))
+    writer.start()
+    try:
+        purged = purge(removal.workspace, Target(**removal.targets))
+    finally:
+        ended.set()
+        writer.join()
+    assert [path for path in (whole, half, growing) if path.exists()] == [growing]
+    assert [words for words in purged.left if "still being written" in words and growing.name in words]
+    growing.unlink()
+    assert removal.check(before).verdict is Verdict.PASS
+
+
+def write_until(path: Path, ended: Event) -> None:
+    """Write to a file again and again, as a copy that is being made."""
+    with path.open("ab") as file:
+        while not ended.wait(0.1):
+            file.write(b"x")
+            file.flush()
 
 
 def test_what_a_live_component_equals_stays(pipeline: Pipeline) -> None:
