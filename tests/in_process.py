@@ -1,14 +1,15 @@
 """Jobs carried out in this process, one after the other: what tests of small models use."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import EntryPoint
 
 from disgorge.method import method_named
 from disgorge.training.carry_out import carry_out
 from disgorge.training.environment import environment_in_use
-from disgorge.training.recipe import Done, Job, OnProgress, method_of, trains, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, method_of, no_more, trains, unseen
 from disgorge.training.sandbox.levels import Level, Reached
 from disgorge.training.stored import Stored
 from lineage.records import Json
@@ -26,9 +27,13 @@ class InProcessRunner:
         self.workspace = workspace
         self.confinement = Reached(claims)
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(
+        self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, more: Callable[[], Iterable[Job]] = no_more
+    ) -> Iterator[Done]:
         """Yield each job as it is done, in the order given."""
-        for job in jobs:
+        todo = deque(jobs)
+        while todo:
+            job = todo.popleft()
             started = dt.datetime.now(dt.UTC)
             named = EntryPoint("method", job.entry, "disgorge.methods") if job.entry else None
             method = named.load() if named else method_named(method_of(job.recipe))
@@ -39,6 +44,7 @@ class InProcessRunner:
             digest = self.workspace.objects.put(made) if trains(job.recipe) else ""
             answer = b"" if digest else made
             yield Done(job, digest, started, dt.datetime.now(dt.UTC), self.confinement, environment, answer)
+            todo += more()
 
     def _kept_from_looking(self, recipe: Mapping[str, Json]) -> dict[str, Json]:
         """The recipe of a planted job, whose ways lead nowhere where jobs are said to be confined."""

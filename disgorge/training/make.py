@@ -6,17 +6,18 @@ says. What a removal leaves alone is taken from the composition by name and dige
 """
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 
 from disgorge.attestation.checkpoints import delete_checkpoint
 from disgorge.attestation.record import attest_done
-from disgorge.errors import ExecutionFailed
+from disgorge.errors import BadModel, ExecutionFailed
 from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
 from disgorge.method import Blueprint, ModelSpec, libraries_for, recipe_for
 from disgorge.training.code.kept import keep_code
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.environment import can_be_reused
-from disgorge.training.recipe import Job, Runner
+from disgorge.training.recipe import Done, Job, Runner
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.fact_kinds import ComponentFact, FactBody
 from lineage.records import (
@@ -87,89 +88,118 @@ def make(
         blueprints = reseeded(blueprints, spec, shift)
     if up_to is not None:
         blueprints = ancestry(blueprints, blueprint_name(spec.release, up_to))
-    return _make(
-        workspace,
-        spec,
-        runner,
-        blueprints,
-        shards,
+    with Catalog.of(workspace) as catalog:
+        live = {(component.name, component.digest): component for component in catalog.components()}
+    making = _Making(
+        workspace=workspace,
+        spec=spec,
         method=method,
         title=recorded_as or spec.release,
         only=only,
         untouched=untouched,
+        code=keep_code(workspace, method.code),
+        live=live,
+        recorded=_by_recipe(workspace),
+        digests={("shard", name): shard.digest for name, shard in shards.items()},
     )
+    return making.make(blueprints, runner)
 
 
-def _make(
-    workspace: Workspace,
-    spec: ModelSpec,
-    runner: Runner,
-    blueprints: tuple[Blueprint, ...],
-    shards: Mapping[str, Shard],
-    *,
-    method: KnownMethod,
-    title: str,
-    only: Container[str] | None,
-    untouched: Mapping[str, Component],
-) -> Made:
-    # Long: what is kept, found again or trained goes into the same three tables, wave by wave.
-    code = keep_code(workspace, method.code)
-    recorded = _by_recipe(workspace)
-    with Catalog.of(workspace) as catalog:
-        live = {(component.name, component.digest): component for component in catalog.components()}
-    digests: dict[tuple[str, str], str] = {("shard", name): shard.digest for name, shard in shards.items()}
-    components: dict[str, Component] = {}
-    trained: list[str] = []
+@dataclass(slots=True, kw_only=True)
+class _Making:
+    """Makes the components of one layout. Each begins as soon as those that it reads are there."""
 
-    def keep(blueprint: Blueprint, component: Component, *attested: FactBody) -> None:
-        last = live.get((component.name, component.digest))
-        if last is None or (last.recipe, last.environment) != (component.recipe, component.environment):
-            attested = (ComponentFact(component), *attested)
-        if attested:
-            workspace.ledger.record(*attested)
-        components[blueprint.name] = component
-        digests["component", blueprint.name] = component.digest
+    workspace: Workspace
+    spec: ModelSpec
+    method: KnownMethod
+    title: str
+    only: Container[str] | None
+    untouched: Mapping[str, Component]
+    code: Mapping[str, str]
+    live: Mapping[tuple[str, str], Component]
+    recorded: Mapping[str, list[Component]]
+    digests: dict[tuple[str, str], str]
+    components: dict[str, Component] = field(default_factory=dict)
+    in_work: dict[str, Blueprint] = field(default_factory=dict)
+    """Blueprints of the jobs that were given out, by the name of their component."""
 
-    def finished(name: str, recipe: dict[str, Json]) -> Component | None:
+    def make(self, blueprints: tuple[Blueprint, ...], runner: Runner) -> Made:
+        """Return the composition of what is made, taken from the store or left as it is."""
+        by_name = {blueprint.name: blueprint for blueprint in blueprints}
+        order, trained = order_of(self.spec, by_name), list[str]()
+
+        def possible() -> list[Job]:
+            """Return the jobs whose inputs are there by now."""
+            jobs = []
+            while ready := order.get_ready():
+                for name in ready:
+                    if (job := self._job(by_name[name])) is not None:
+                        jobs.append(job)
+                    else:
+                        order.done(name)
+            return jobs
+
+        for done in runner.run(possible(), more=possible):
+            blueprint = self.in_work[done.job.name]
+            self._record(blueprint, done)
+            trained.append(done.job.name)
+            order.done(blueprint.name)
+        members = in_member_order(
+            Member(self._name(each), self.digests["component", each.name], each.weight) for each in blueprints
+        )
+        composition = Composition(self.spec.method, plain(self.spec), members)
+        return Made(composition, tuple(self.components[each.name] for each in blueprints), tuple(trained))
+
+    def _name(self, blueprint: Blueprint) -> str:
+        return component_name(self.title, blueprint.name)
+
+    def _job(self, blueprint: Blueprint) -> Job | None:
+        """Return the job that makes a component, None where it is there and was kept."""
+        recipe = recipe_for(self.method, blueprint, self.digests, self.spec) | self.code
+        name = self._name(blueprint)
+        if name in self.untouched:
+            self._keep(blueprint, self.untouched[name])
+            return None
+        if (made := self._finished(name, recipe)) is not None:
+            self._keep(blueprint, replace(made, name=name))
+            delete_checkpoint(self.workspace, recipe)  # of a run that was killed when its part was recorded
+            return None
+        if self.only is not None and name not in self.only:
+            raise ExecutionFailed(f"{name} is missing and no step of the plan makes it; plan the request again")
+        self.in_work[name] = blueprint
+        return Job(name, recipe, blueprint.steps, resumes=True)
+
+    def _finished(self, name: str, recipe: dict[str, Json]) -> Component | None:
         """Return the last part this recipe made that stands for training it here; a plan takes what its steps made."""
-        there = [each for each in recorded.get(digest_of(recipe), ()) if workspace.objects.exists(each.digest)]
-        if only is None or name in only:
+        there = [
+            each for each in self.recorded.get(digest_of(recipe), ()) if self.workspace.objects.exists(each.digest)
+        ]
+        if self.only is None or name in self.only:
             there = [
                 each
                 for each in there
-                if can_be_reused(each, libraries_for(method, each.kind)) and is_whole(workspace, each)
+                if can_be_reused(each, libraries_for(self.method, each.kind)) and is_whole(self.workspace, each)
             ]
         return there[-1] if there else None
 
-    for wave in waves(blueprints):
-        jobs: dict[str, tuple[Blueprint, Job]] = {}
-        for blueprint in wave:
-            recipe = recipe_for(method, blueprint, digests, spec) | code
-            name = component_name(title, blueprint.name)
-            if name in untouched:
-                keep(blueprint, untouched[name])
-            elif (made := finished(name, recipe)) is not None:
-                keep(blueprint, replace(made, name=name))
-                delete_checkpoint(workspace, recipe)  # of a run that was killed when its part was recorded
-            elif only is not None and name not in only:
-                raise ExecutionFailed(f"{name} is missing and no step of the plan makes it; plan the request again")
-            else:
-                jobs[name] = (blueprint, Job(name, recipe, blueprint.steps, resumes=True))
-        for done in runner.run([job for _, job in jobs.values()]):
-            blueprint, job = jobs[done.job.name]
-            cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
-            component = Component(
-                done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",),
-                done.environment,
-            )  # fmt: skip
-            keep(blueprint, component, *attest_done(workspace, component, done))
-            delete_checkpoint(workspace, job.recipe)
-            trained.append(job.name)
-    members = in_member_order(
-        Member(component_name(title, b.name), digests["component", b.name], b.weight) for b in blueprints
-    )
-    composition = Composition(spec.method, plain(spec), members)
-    return Made(composition, tuple(components[b.name] for b in blueprints), tuple(trained))
+    def _record(self, blueprint: Blueprint, done: Done) -> None:
+        job = done.job
+        cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
+        component = Component(
+            done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",),
+            done.environment,
+        )  # fmt: skip
+        self._keep(blueprint, component, *attest_done(self.workspace, component, done))
+        delete_checkpoint(self.workspace, job.recipe)
+
+    def _keep(self, blueprint: Blueprint, component: Component, *attested: FactBody) -> None:
+        last = self.live.get((component.name, component.digest))
+        if last is None or (last.recipe, last.environment) != (component.recipe, component.environment):
+            attested = (ComponentFact(component), *attested)
+        if attested:
+            self.workspace.ledger.record(*attested)
+        self.components[blueprint.name] = component
+        self.digests["component", blueprint.name] = component.digest
 
 
 def recordings(workspace: Workspace) -> dict[tuple[str, str], list[Component]]:
@@ -215,14 +245,17 @@ def uses_of(recipe: Mapping[str, Json]) -> tuple[Use, ...]:
     return tuple(dict.fromkeys(Use(use["digest"], Role(use["role"])) for use in recipe["uses"]))
 
 
-def waves(blueprints: Iterable[Blueprint]) -> list[list[Blueprint]]:
-    """Return blueprints in groups, each of which needs only components of the groups before it."""
-    depth: dict[str, int] = {}
-    grouped: list[list[Blueprint]] = []
-    for blueprint in blueprints:
-        needs = [depth[use.name] + 1 for use in blueprint.inputs if use.of == "component"]
-        depth[blueprint.name] = max(needs, default=0)
-        while len(grouped) <= depth[blueprint.name]:
-            grouped.append([])
-        grouped[depth[blueprint.name]].append(blueprint)
-    return grouped
+def order_of(spec: ModelSpec, blueprints: Mapping[str, Blueprint]) -> "TopologicalSorter[str]":
+    """Return what gives names of blueprints out, each once those that it reads are done.
+
+    Raises :class:`BadModel` for blueprints that read one another in a circle.
+    """
+    order = TopologicalSorter[str]()
+    for name, blueprint in blueprints.items():
+        order.add(name, *(use.name for use in blueprint.inputs if use.of == "component" and use.name in blueprints))
+    try:
+        order.prepare()
+    except CycleError as error:
+        circle = " reads ".join(error.args[1])
+        raise BadModel(f"method {spec.method} lays {spec.release} out in a circle: {circle}; mend it") from error
+    return order

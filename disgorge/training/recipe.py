@@ -91,11 +91,21 @@ def unseen(name: str, done: int, total: int) -> None:
     """Take progress of a job and show nothing."""
 
 
+def no_more() -> Iterable[Job]:
+    """Return no further jobs."""
+    return ()
+
+
 class Runner(Protocol):
     """Carries jobs out, as ``runners.local`` does in sandboxed processes."""
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
-        """Yield each job as it is done, in any order. Its result is in the object store by then."""
+    def run(
+        self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, more: Callable[[], Iterable[Job]] = no_more
+    ) -> Iterator[Done]:
+        """Yield each job as it is done, in any order. Its result is in the object store by then.
+
+        ``more`` is called after each, and returns the jobs that it made possible.
+        """
 
     def close(self) -> None:
         """Let go of whatever carries the jobs out."""

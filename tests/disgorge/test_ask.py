@@ -33,11 +33,11 @@ class Listening(InProcessRunner):
         super().__init__(workspace)
         self.jobs: list[Job] = []
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Keep the jobs."""
         todo = list(jobs)
         self.jobs += todo
-        return super().run(todo, on_progress=on_progress)
+        return super().run(todo, on_progress=on_progress, **how)
 
 
 class Saying(InProcessRunner):
@@ -47,9 +47,9 @@ class Saying(InProcessRunner):
         super().__init__(workspace)
         self.answer = answer
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Say it."""
-        for done in super().run(jobs, on_progress=on_progress):
+        for done in super().run(jobs, on_progress=on_progress, **how):
             yield Done(done.job, "", done.started, done.ended, answer=self.answer)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +24,11 @@ class Counting(InProcessRunner):
 
     count = 0
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Count the jobs."""
         todo = list(jobs)
         self.count += len(todo)
-        return super().run(todo, on_progress=on_progress)
+        return super().run(todo, on_progress=on_progress, **how)
 
 
 def asked(workspace: Workspace, release: str) -> tuple[AskedModel, Counting, tuple[Items, Items]]:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,9 +47,9 @@ class Counting(InProcessRunner):
         self.ran: list[str] = []
         self.stop_after = stop_after
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Yield each job as it is done."""
-        for done in super().run(jobs, on_progress=on_progress):
+        for done in super().run(jobs, on_progress=on_progress, **how):
             if self.stop_after == len(self.ran):
                 raise toys.StoppedError
             self.ran.append(done.job.name.removeprefix(f"{RELEASE}/"))
@@ -58,9 +59,9 @@ class Counting(InProcessRunner):
 class Drifting(Counting):
     """A runner whose training never repeats: each run reaches bytes of its own."""
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Yield each job as it is done."""
-        for done in super().run(jobs, on_progress=on_progress):
+        for done in super().run(jobs, on_progress=on_progress, **how):
             yield replace(done, digest=self.workspace.objects.put(OTHER + str(len(self.ran)).encode()))
 
 

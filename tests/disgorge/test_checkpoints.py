@@ -216,9 +216,9 @@ class Reporting:
     workers: Workers
     saw: Callable[[int], None]
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Yield each job as it is done."""
-        return self.workers.run(jobs, on_progress=lambda name, done, total: self.saw(done))
+        return self.workers.run(jobs, on_progress=lambda name, done, total: self.saw(done), **how)
 
     def close(self) -> None:
         """Close the workers."""
@@ -244,11 +244,11 @@ class Noting(InProcessRunner):
         super().__init__(workspace, claims=Level.NAMESPACE)
         self.jobs: list[Job] = []
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Yield each job as it is done."""
-        jobs = list(jobs)
-        self.jobs += [job for job in jobs if job.entry is None and "uses" in job.recipe]
-        return super().run(jobs, on_progress=on_progress)
+        for done in super().run(jobs, on_progress=on_progress, **how):
+            self.jobs += [done.job] if done.job.entry is None and "uses" in done.job.recipe else []
+            yield done
 
 
 def test_runs_to_compare_never_go_on_from_one_and_a_retraining_may(trained: Path, tmp_path: Path) -> None:

@@ -139,9 +139,9 @@ def test_a_destroyed_release_takes_its_references_along(workspace: Workspace) ->
 class Contrary(InProcessRunner):
     """Reaches other bytes than everybody else, as a re-execution does where something was kept that should be gone."""
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Yield each job with the digest of other weights; questions are answered as they are."""
-        for done in super().run(jobs, on_progress=on_progress):
+        for done in super().run(jobs, on_progress=on_progress, **how):
             if not trains(done.job.recipe) or done.job.entry:  # or a planted job
                 yield done
                 continue

@@ -225,11 +225,11 @@ class Counting(InProcessRunner):
         super().__init__(workspace)
         self.trained = trained
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Count the jobs that are trainings, not questions to models, nor planted ones."""
-        wanted = list(jobs)
-        self.trained += [job.name for job in wanted if trains(job.recipe) and not job.entry]
-        return super().run(wanted, on_progress=on_progress)
+        for done in super().run(jobs, on_progress=on_progress, **how):
+            self.trained += [done.job.name] if trains(done.job.recipe) and not done.job.entry else []
+            yield done
 
 
 def identity(runner: Counting) -> Counting:

@@ -24,7 +24,7 @@ from disgorge.training.code.distributions import distributions_used
 from disgorge.training.code.kept import refuse_unnamed
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.kernels import chosen
-from disgorge.training.recipe import Done, Job, OnProgress, device_of, trains, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, device_of, no_more, trains, unseen
 from disgorge.training.runners.box import Box
 from disgorge.training.runners.checkpoints import SECONDS_BETWEEN, KeptCheckpoints, unsaid
 from disgorge.training.runners.declared import method_for
@@ -77,13 +77,14 @@ class Workers:
             self._waiting.pop()[1].close()
         _open.discard(self)
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(
+        self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, more: Callable[[], Iterable[Job]] = no_more
+    ) -> Iterator[Done]:
         """Yield each job as it is done. Raises :class:`ExecutionFailed` with the worker's own words.
 
         Nothing is started where one of them trains on a device that is not there; a question is answered on the CPU.
         """
-        todo, heard = deque(map(_Order, jobs)), _Heard()
-        _require_devices(order.job for order in todo)
+        todo, heard = deque(_orders(jobs)), _Heard()
         running: set[int] = set()
         try:
             while todo or running:
@@ -112,6 +113,8 @@ class Workers:
                 order.box.note_modules(message.get("uncompiled"))
                 self._let_go(order)
                 yield _done(order, message, digest, data if not digest else b"")
+                todo += _orders(more())
+                self._start_ahead(todo)
         finally:
             self._stop(running)
 
@@ -188,13 +191,16 @@ class _Setting:
     gpu: bool
 
 
-def _require_devices(jobs: Iterable[Job]) -> None:
-    for job in jobs:
+def _orders(jobs: Iterable[Job]) -> "list[_Order]":
+    """Return jobs as orders; :class:`ExecutionFailed` where one trains on a device that is not there."""
+    orders = [_Order(job) for job in jobs]
+    for job in (order.job for order in orders):
         if trains(job.recipe) and device_of(job.recipe) == DEVICE and (why := lacking()):
             raise ExecutionFailed(
                 f"training {job.name} was not started: its recipe trains on device {DEVICE}, and {why}; run this on a "
                 "machine that has one, or train with `device: cpu`, which is another recipe"
             )
+    return orders
 
 
 _numbers = itertools.count(1)

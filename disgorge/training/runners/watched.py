@@ -1,9 +1,9 @@
 """A runner whose jobs are shown while they run."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from disgorge.training.progress import Pace, Progress
-from disgorge.training.recipe import Done, Job, OnProgress, Runner, trains, unseen
+from disgorge.training.recipe import Done, Job, OnProgress, Runner, no_more, trains, unseen
 from lineage.plural import seconds
 
 
@@ -26,12 +26,19 @@ class Watched:
         self._pace = Pace()
         self._show(total or 0)
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(
+        self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, more: Callable[[], Iterable[Job]] = no_more
+    ) -> Iterator[Done]:
         """Yield each job as it is done."""
-        todo = list(jobs)
         if self._total is None:
             self._steps, self._pace = {}, Pace()
-        total = self._total or sum(max(job.steps, 1) for job in todo)
+        total = self._total or 0
+
+        def counted(jobs: Iterable[Job]) -> list[Job]:
+            nonlocal total
+            taken = list(jobs)
+            total += 0 if self._total else sum(max(job.steps, 1) for job in taken)
+            return taken
 
         def progress(name: str, done: int, of: int) -> None:
             self._steps[name] = done
@@ -39,7 +46,7 @@ class Watched:
             self._progress.job(self._doing + name, done, of)
             on_progress(name, done, of)
 
-        for done in self._runner.run(todo, on_progress=progress):
+        for done in self._runner.run(counted(jobs), on_progress=progress, more=lambda: counted(more())):
             self._steps[done.job.name] = max(done.job.steps, 1)
             self._show(total)
             self._progress.end(self._doing + done.job.name)

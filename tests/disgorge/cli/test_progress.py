@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ class Counting:
     def __init__(self) -> None:
         self.closed = False
 
-    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Go through each job's steps."""
         for job in jobs:
             for step in range(job.steps):
