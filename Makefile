@@ -2,6 +2,7 @@
 # make test   sets everything up, then passes all tests
 # make offline  the demo with the network blocked, compared with the README's table
 # make test-full  the whole counts, up to an hour; writes docs/evidence.md and the README's lines of it
+# make test-again  after a test-full in which tests failed: those alone, and the documents once they pass
 # make check  linters and types
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test offline test-full check clean
+.PHONY: setup demo test offline test-full test-again check clean
 
 setup: $(READY)
 
@@ -33,6 +34,10 @@ offline: $(READY)
 test-full: $(READY)
 	rm -f full-tally.jsonl
 	DISGORGE_FULL=1 DISGORGE_TALLY=$(CURDIR)/full-tally.jsonl $(PYTEST) --durations=25
+	$(BIN)/python -m tests.summary full-tally.jsonl
+
+test-again: $(READY)
+	DISGORGE_FULL=1 DISGORGE_TALLY=$(CURDIR)/full-tally.jsonl $(PYTEST) --last-failed --last-failed-no-failures none
 	$(BIN)/python -m tests.summary full-tally.jsonl
 
 check: $(READY)

@@ -9,6 +9,7 @@ import pytest
 from tests.summary import BEGIN, END, ROOT, TITLES, InvalidTally, main, read_tally, table, write
 
 RUN = {"kind": "run", "name": "pytest", "exit": 0, "seconds": 1800.0, "passed": 1200}
+AGAIN = {**RUN, "passed": 2, "again": True}
 LINES: list[dict[str, Any]] = [
     *({"kind": kind, "name": "a", "cases": 1} for kind in TITLES if kind not in ("liars", "honest")),
     {"kind": "liars", "name": "nothing done - tangent", "where": "training", "caught": True},
@@ -40,12 +41,25 @@ def test_figures_add_up_in_all_and_by_group(tmp_path: Path) -> None:
         ([*LINES[:-1], {**RUN, "exit": 1}], r"exit codes of the runs are \[1\]"),
         (LINES[:-1], r"are \[\]"),
         ([*LINES, RUN], r"are \[0, 0\]"),
+        ([*LINES[:-1], {**RUN, "exit": 1}, RUN], r"are \[1, 0\]"),
+        ([*LINES[:-1], {**RUN, "exit": 2}, AGAIN], r"are \[2, 0\]"),
+        ([*LINES, AGAIN], r"are \[0, 0\]"),
+        ([*LINES[:-1], AGAIN], r"are \[0\]"),
         ([{"kind": "liars"}], "invalid tally"),
     ],
 )
 def test_a_tally_that_is_not_of_a_whole_run_is_refused(tmp_path: Path, lines: list[Any], reason: str) -> None:
     with pytest.raises(InvalidTally, match=reason):
         read_tally(tally(tmp_path, lines))
+
+
+def test_what_failed_may_be_mended_and_run_again_and_the_document_says_so(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    runs = [{**RUN, "exit": 1}, {**AGAIN, "exit": 1, "passed": 1}, AGAIN]
+    write(read_tally(tally(tmp_path, [*LINES[:-1], *runs])), root=tmp_path)
+    said = (tmp_path / "docs" / "evidence.md").read_text()
+    assert "1,200 tests in 30 min" in said
+    assert "3 that failed were mended" in said
 
 
 def test_the_command_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
