@@ -30,6 +30,7 @@ from lineage.errors import LineageError
 from lineage.records import Selector
 from lineage.shards.add import shard_rows
 from lineage.workspace import Workspace
+from policies.errors import BadRequest
 from policies.events import EventKind
 from policies.packs.load import load_packs
 from tests.tier import amount
@@ -169,7 +170,8 @@ def happen(world: World, what: tuple[Any, ...], picked: dict[str, Any]) -> None:
             if case_of(world.workspace, name).closed != "done":
                 world.note(Held(name, world.items(picked[name]) & world.here(), reason=LEGAL_HOLD))
         case ("amend", number, pick):
-            amend_request(world.workspace, name := world.name(number), selectors=[world.selector(pick)])
+            with suppress(BadRequest):  # which says that already
+                amend_request(world.workspace, name := world.name(number), selectors=[world.selector(pick)])
             picked[name] = pick
         case ("deny", number):
             deny_request(world.workspace, world.name(number), reason="other")
