@@ -329,7 +329,7 @@ def test_what_the_document_says_is_seen_and_helps(name: str, tmp_path: Path) -> 
     damage.do(workspace_folder)
     ended = run(workspace_folder, damage.verb)
     assert (ended.code, sees in said(ended)) == (damage.code, True), (ended, sees)
-    if damage.back == TRUTH and FULL:
+    if damage.back == TRUTH and damage.verb == VERIFY and FULL:  # a chain made anew is whole, and the audit's to see
         for verb in ALSO_MET_BY:
             assert run(workspace_folder, verb).code == 1, verb
     put_back(workspace_folder, copy, damage.back)
