@@ -23,7 +23,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, UnknownRecord
 from lineage.ledger.fact_kinds import ComponentFact
 from lineage.records import Component, Cost, Json, Role, Use
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 
 

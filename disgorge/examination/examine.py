@@ -48,7 +48,7 @@ from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.records import Component, Composition, Json, Shard
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.tensors import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 

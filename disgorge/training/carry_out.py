@@ -13,7 +13,7 @@ from disgorge.training.answer import answer, lay_out
 from disgorge.training.recipe import Inputs
 from disgorge.training.torch_settings import as_arrays_on_host, torch_set
 from lineage.records import Json
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 
 
 def carry_out(

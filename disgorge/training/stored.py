@@ -9,7 +9,7 @@ from disgorge.training.kernels import steer_this_process
 from lineage.catalog.catalog import Catalog
 from lineage.records import Composition
 from lineage.shards.files import shard_items
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:

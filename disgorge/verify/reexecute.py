@@ -32,7 +32,7 @@ from disgorge.training.runners.declared import method_for
 from disgorge.training.runners.local import Workers
 from disgorge.verify.inputs import check_recipes, furnish
 from lineage.errors import LineageError
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:

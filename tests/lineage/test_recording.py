@@ -12,7 +12,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, UnknownRecord
 from lineage.recording import recording
 from lineage.records import Component, Cost, Role, Use
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import fine
 from tests.lineage.test_catalog import World, hexed, item

@@ -34,7 +34,7 @@ from disgorge.training.sandbox.nvidia import DEVICE
 from disgorge.training.sandbox.staged import Staged, items_from
 from lineage.errors import LineageError
 from lineage.records import Json
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 
 if TYPE_CHECKING:
     from disgorge.method import Tensors

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from disgorge.errors import ExecutionFailed
 from disgorge.method import Items
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.storage.tree import Tree
 
 if TYPE_CHECKING:
