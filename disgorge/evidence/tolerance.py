@@ -18,6 +18,8 @@ True
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lineage.storage.tensors import is_float
+
 if TYPE_CHECKING:
     from disgorge.method import Tensors
 
@@ -59,7 +61,7 @@ def apart(recorded: "Tensors", again: "Tensors", tolerance: Tolerance = DISTANCE
         new = again[name]
         if old.shape != new.shape or old.dtype != new.dtype:
             return float("inf")
-        if old.dtype.kind != "f":
+        if not is_float(old.dtype):
             if not np.array_equal(old, new):
                 return float("inf")
             continue

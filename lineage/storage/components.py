@@ -103,7 +103,7 @@ def keep_listing(objects: Objects, files: Iterable[TreeFile]) -> str:
 
 
 def files_in(folder: Path) -> list[tuple[str, int]]:
-    """Return the path, relative with ``/``, and the size of each file of a folder, sorted; may raise :class:`BadInput`."""
+    """Return the path, relative with ``/``, and size of each file of a folder, sorted; may raise :class:`BadInput`."""
     if folder.is_symlink() or not folder.is_dir():
         raise BadInput(f"{folder}: is not a folder; give the folder that holds the component's files")
     found = list(_files(folder, ""))
@@ -132,9 +132,7 @@ def refuse_name(path: str) -> None:
     if Path(path).suffix.lower() in _COMPILED or "__pycache__" in parts:
         raise BadInput(f"{path[:200]!r}: is compiled Python, which nobody can read; leave it out of the folder")
     if not all(map(_is_seen, parts)):
-        raise BadInput(
-            f"{path[:200]!r}: is hidden, or reads otherwise than it is written; rename it, or leave it out"
-        )
+        raise BadInput(f"{path[:200]!r}: is hidden, or reads otherwise than it is written; rename it, or leave it out")
 
 
 def lay_out(objects: Objects, files: Iterable[TreeFile], folder: Path) -> Iterator[Path]:
@@ -151,6 +149,12 @@ def copy_object(objects: Objects, digest: str, path: Path) -> None:
     with objects.checked(digest).open("rb") as source, path.open("xb") as file:
         while piece := source.read(PIECE):
             file.write(piece)
+
+
+def copy_component(source: Objects, digest: str, target: Objects) -> None:
+    """Store a component of one store in another, piece by piece, checked; raises what reading raises."""
+    for each in (*(file.sha256 for file in tree_of(source, digest) or ()), digest):
+        target.put_file(source.checked(each))
 
 
 def tensors_in(objects: Objects, digest: str) -> dict[str, Any]:

@@ -127,12 +127,12 @@ class Incoming:
 
     def __init__(self, objects: "Objects") -> None:
         self._objects = objects
-        self._aside = objects.folder / f"{_ASIDE}{secrets.token_hex(8)}"
+        self.aside = objects.folder / f"{_ASIDE}{secrets.token_hex(8)}"
         self._hash = hashlib.sha256()
         self.size = 0
         with self._explaining():
             objects.folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._aside.open("xb", buffering=0)
+            self._file = self.aside.open("xb", buffering=0)
 
     def write(self, data: "bytes | bytearray | memoryview") -> None:
         """Add a piece."""
@@ -148,30 +148,48 @@ class Incoming:
         """The SHA-256 of what was written so far."""
         return self._hash.hexdigest()
 
+    def copy(self, source: Path) -> None:
+        """Write the bytes of a file, piece by piece; :class:`~lineage.errors.LineageError` if it cannot be read."""
+        try:
+            with source.open("rb") as file:
+                while piece := file.read(PIECE):
+                    self.write(piece)
+        except OSError as problem:
+            raise LineageError(f"{source}: cannot be read ({problem.strerror})") from problem
+        self.finish()
+
     def fill(self, write: Callable[[Path], None]) -> None:
         """Have all of it written by ``write``, which is given the path of the file."""
         with self._explaining():
-            write(self._aside)
+            write(self.aside)
             self._file.close()
-            self._file = self._aside.open("rb+", buffering=0)
+            self._file = self.aside.open("rb+", buffering=0)
             while piece := self._file.read(PIECE):
                 self._hash.update(piece)
                 self.size += len(piece)
+        self.finish()
+
+    def finish(self) -> None:
+        """Write no more: what is written is on the disk, and no file stays open. Twice does no harm."""
+        if not self._file.closed:
+            with self._explaining():
+                os.fsync(self._file.fileno())
+                self._file.close()
 
     def keep(self) -> str:
         """Store what was written and return its digest; an object that is there and whole stays.
 
         Until :meth:`discard` it can be stored again, should a purge delete it before a fact names it.
         """
+        self.finish()
         digest, path = self.digest, self._objects.path(self.digest)
         if self._objects.is_whole(digest):
             self._objects.touch(digest)
             return digest
         with self._explaining():
-            os.fsync(self._file.fileno())
             path.parent.mkdir(parents=True, exist_ok=True)
-            link = path.with_name(self._aside.name)
-            os.link(self._aside, link)
+            link = path.with_name(self.aside.name)
+            os.link(self.aside, link)
             os.replace(link, path)
             sync_folder(path.parent)
         return digest
@@ -179,7 +197,7 @@ class Incoming:
     def discard(self) -> None:
         """Let go of it; what was not kept is deleted. Twice does no harm."""
         self._file.close()
-        self._aside.unlink(missing_ok=True)
+        self.aside.unlink(missing_ok=True)
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -225,9 +243,7 @@ class Objects:
         """Store the bytes of a file, piece by piece, and return their digest."""
         incoming = Incoming(self)
         try:
-            with source.open("rb") as file:
-                while piece := file.read(PIECE):
-                    incoming.write(piece)
+            incoming.copy(source)
             return incoming.keep()
         finally:
             incoming.discard()
