@@ -117,7 +117,6 @@ class Attested:
     @classmethod
     def of(cls, workspace: Workspace) -> "Attested":
         """Return the attestations of a workspace, as of now."""
-
         return cls(
             workspace=workspace_id(workspace),
             facts=attested_facts(workspace),

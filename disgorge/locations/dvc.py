@@ -151,7 +151,9 @@ class Dvc(Location):
         One that is gone already was noted when it was there.
         """
         paths = {digest: self.workspace.objects.path(digest) for digest in target.known}
-        return [each for each, path in paths.items() if each not in target.files or not (path.is_file() and is_text(path))]
+        return [
+            each for each, path in paths.items() if each not in target.files or not (path.is_file() and is_text(path))
+        ]
 
     def _live(self, spare: Spare) -> frozenset[str]:
         """Return the MD5s of every live shard's content and of every object that something live needs."""

@@ -5,6 +5,7 @@ part of what a search returns, so that no location can leave it out. :mod:`disgo
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from itertools import chain
@@ -95,10 +96,11 @@ class Target:
         ``stored`` is for a place where only data is kept.
         """
         matches, unread = dict[Path, str](), list[Path]()
+        known, sizes = frozenset(self.known), frozenset(self.files.values())
         for path in paths:
             try:
                 reading = Reading.of(path, stored=stored)
-                words = self._trace_in(path, reading)
+                words = self._trace_in(path, reading, known, sizes)
             except FileNotFoundError:
                 continue  # another program's file, deleted meanwhile
             except (OSError, ValueError):  # closed, or damaged: Arrow and safetensors raise a ValueError
@@ -110,12 +112,12 @@ class Target:
                 unread.append(path)
         return matches, unread
 
-    def _trace_in(self, path: Path, reading: Reading) -> str | None:
+    def _trace_in(self, path: Path, reading: Reading, known: AbstractSet[str], sizes: AbstractSet[int]) -> str | None:
         if reading is Reading.PARQUET and self.items and lists_any(path, self.items):
             return "holds withdrawn items"
         is_tensors = reading is Reading.SAFETENSORS
-        if self.weights and (is_tensors or path.stat().st_size in set(self.files.values())):
-            if sha256_of(path) in self.known:
+        if known and (is_tensors or path.stat().st_size in sizes):
+            if sha256_of(path) in known:
                 return "is one of the weights" if is_tensors or not is_text(path) else SAME_TEXT
         if is_tensors and holds_any(path, self.tensors):
             return "holds some of the weights"

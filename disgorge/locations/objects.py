@@ -15,6 +15,7 @@ from disgorge.attestation.checkpoints import checkpoints_naming
 from disgorge.locations.fingerprints import holds_any
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from disgorge.training.sandbox.inputs import stages_of
+from lineage.storage.components import files_of
 from lineage.storage.file_types import holds
 from lineage.storage.objects import PIECE, cached_sha256
 
@@ -110,11 +111,14 @@ class Objects(Location):
         return named
 
     def _unnamed(self, named: Mapping[str, frozenset[str] | None]) -> list[Path]:
-        """Return the objects that are not text, and that neither a fact names nor a text that a fact names."""
+        """Return the objects that neither a fact names nor a text that a fact names: no texts, and what folders list."""
         facts = _digests_in(BytesIO(self.workspace.ledger.journal.text()))
         explained = facts.union(*(named[digest] or () for digest in named.keys() & facts))
-        binary = (digest for digest, names in named.items() if names is None)
-        return [self.workspace.objects.path(digest) for digest in binary if digest not in explained]
+        adrift = {digest for digest, names in named.items() if names is None}
+        for digest in named.keys() - explained:  # folders, whose files may be text as well
+            if files := files_of(self.workspace.objects, digest):
+                adrift |= {digest, *(file.sha256 for file in files)}
+        return [self.workspace.objects.path(each) for each in sorted(adrift & named.keys() - explained)]
 
     def _unsettled(self, named: Mapping[str, frozenset[str] | None]) -> Iterator[str]:
         """Yield which unrecorded objects a purge spares, because a training may be about to record them."""
