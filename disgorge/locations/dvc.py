@@ -151,9 +151,8 @@ class Dvc(Location):
         One that is gone already was noted when it was there.
         """
         paths = {digest: self.workspace.objects.path(digest) for digest in target.known}
-        return [
-            each for each, path in paths.items() if each not in target.files or not (path.is_file() and is_text(path))
-        ]
+        texts = {each for each in target.files if each in paths and paths[each].is_file() and is_text(paths[each])}
+        return [each for each in paths if each not in texts]
 
     def _live(self, spare: Spare) -> frozenset[str]:
         """Return the MD5s of every live shard's content and of every object that something live needs."""

@@ -32,6 +32,7 @@ from lineage.ledger.fact_kinds import ComponentFact, FactBody
 from lineage.ledger.state import influences_of, reachable
 from lineage.records import Component, Composition, Cost, Release
 from lineage.shown import short
+from lineage.storage.components import delete_component
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 

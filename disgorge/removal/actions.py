@@ -54,6 +54,7 @@ from lineage.ledger.fact_kinds import (
 from lineage.records import Component, Composition, canonical
 from lineage.shards.cut import cut_shard
 from lineage.shards.files import recorded_likenesses
+from lineage.storage.components import require_whole
 from lineage.workspace import Workspace
 from policies.taxonomy import Guarantee
 
