@@ -111,7 +111,7 @@ class Objects(Location):
         return named
 
     def _unnamed(self, named: Mapping[str, frozenset[str] | None]) -> list[Path]:
-        """Return the objects that neither a fact nor a text names that a fact names: no texts, and what folders list."""
+        """Return the objects that neither a fact names nor a text of one: those that are no text, and folders whole."""
         facts = _digests_in(BytesIO(self.workspace.ledger.journal.text()))
         explained = facts.union(*(named[digest] or () for digest in named.keys() & facts))
         adrift = {digest for digest, names in named.items() if names is None}
