@@ -83,6 +83,13 @@ def is_there(objects: Objects, digest: str) -> bool:
     return objects.exists(digest) and all(objects.exists(file.sha256) for file in files_of(objects, digest))
 
 
+def size_of(objects: Objects, digest: str) -> int:
+    """Return the bytes that a component takes on the disk, those of its files for a folder; 0 for what is not there."""
+    sizes = [file.size for file in files_of(objects, digest)]
+    path = objects.path(digest)
+    return sum(sizes) + (path.stat().st_size if path.is_file() else 0)
+
+
 def delete_component(objects: Objects, digest: str, *, keep: Iterable[str]) -> None:
     """Delete a component and the files that none of these other components, by digest, has."""
     going = {digest, *(file.sha256 for file in files_of(objects, digest))}

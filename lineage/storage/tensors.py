@@ -141,11 +141,6 @@ def places_of(path: Path) -> tuple[list[Place], int]:
     return found, end
 
 
-def is_float(dtype: "np.dtype[Any]") -> bool:
-    """Whether numbers of a type are rounded: floats of numpy, and the smaller ones of ``ml_dtypes``."""
-    return dtype.kind == "f" or dtype.name in _SMALL_FLOATS
-
-
 def _dtype(name: str) -> "np.dtype[Any]":
     import numpy as np
 

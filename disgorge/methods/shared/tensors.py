@@ -15,7 +15,6 @@ from torch import Tensor
 
 from disgorge.errors import BadModel
 from disgorge.method import Items
-from lineage.storage.tensors import as_array
 
 if TYPE_CHECKING:
     from disgorge.method import Array, Tensors
@@ -48,7 +47,7 @@ def _as_tensor(array: "Array") -> Tensor:
 
 def as_arrays(tensors: Mapping[str, Tensor]) -> "dict[str, Array]":
     """Return copies of tensors as arrays, sorted by name."""
-    return {name: as_array(tensors[name]).copy() for name in sorted(tensors)}
+    return {name: tensors[name].detach().cpu().numpy().copy() for name in sorted(tensors)}
 
 
 def images_of(items: Items, scale: float = 1.0, like: Mapping[str, Tensor] | None = None) -> Tensor:
