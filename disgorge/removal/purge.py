@@ -51,7 +51,7 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
     listed = ForgetList(workspace, plan.digest)
     found_before = listed.found_before
     files = listed.files if found_before is not None else files_that_go(workspace, target.weights)
-    refuse_borrowed_files(workspace, case, target.weights, files)
+    refuse_borrowed_files(workspace, case, target.weights)
     target = target.with_files(files)
     if found_before is None:
         listed.note_tensors(tensors_that_go(workspace, target.weights), files)

@@ -46,11 +46,10 @@ def tree_of(objects: Objects, digest: str) -> tuple[TreeFile, ...] | None:
     if not is_listing:
         return None
     files = files_listed(objects.get(digest))
-    if files is not None:
-        try:
-            refuse_names(file.path for file in files)
-        except BadInput as problem:
-            raise LineageError(f"{path}: is the listing of no component ({problem})") from problem
+    try:
+        refuse_names(file.path for file in files or ())
+    except BadInput as problem:
+        raise LineageError(f"{path}: is the listing of no component ({problem})") from problem
     return files
 
 

@@ -160,6 +160,18 @@ def test_old_weights_that_a_component_recorded_by_hand_lists_are_refused(workspa
     assert is_whole(workspace.objects, gone.digest)
 
 
+def test_old_trees_in_text_that_a_component_recorded_by_hand_lists_are_refused(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    for name, shard in (("trees", "shard-3"), ("again", "shard-2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.txt").write_text("tree\n" * 30)
+        (tmp_path / name / "settings.json").write_text(f'{{"name": "{name}"}}')
+        record(workspace, tmp_path / name, (shard, "train"))
+    with pytest.raises(CertificateRefused, match=r"again was recorded by hand.*model\.txt is one of the weights"):
+        toys.remove(workspace, [toys.person(workspace, "shard-3", 1)])
+
+
 def test_a_copy_of_a_file_is_found_by_its_bytes_wherever_it_lies(workspace: Workspace, tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "mine", 1.0)
     mine = record(workspace, folder, ("shard-3", "train"))
