@@ -70,12 +70,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
 def load_tensors(data: bytes) -> "dict[str, Array]":
     """Return the tensors that :func:`save_tensors` wrote; :class:`~lineage.errors.BadInput` if it did not."""
     import numpy as np
-    from safetensors import SafetensorError, deserialize
+    import safetensors
+    from safetensors import SafetensorError
 
+    read: Any = safetensors.deserialize
     try:
         return {
-            name: np.frombuffer(each["data"], _dtype(each["dtype"])).reshape(each["shape"])
-            for name, each in deserialize(data)
+            name: np.frombuffer(each["data"], _dtype(each["dtype"])).reshape(each["shape"]) for name, each in read(data)
         }
     except (SafetensorError, KeyError, ValueError) as problem:
         raise BadInput(f"not a safetensors file: {problem}") from problem
@@ -147,7 +148,8 @@ def _dtype(name: str) -> "np.dtype[Any]":
     if name in _OF_ML_DTYPES:
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, _OF_ML_DTYPES[name]))
+        found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _OF_ML_DTYPES[name]))
+        return found
     return np.dtype(_NUMPY[name])
 
 

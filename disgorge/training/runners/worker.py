@@ -124,7 +124,8 @@ class _Kept:
     """Checkpoints that leave as bytes, like a result: nothing that a job writes outlives it."""
 
     def __init__(self, order: Mapping[str, Json], inputs: Staged, say: "_Voice", started: dt.datetime) -> None:
-        self.last = inputs.tensors(order["checkpoint"]) if order.get("checkpoint") else None
+        last = inputs.tensors(order["checkpoint"]) if order.get("checkpoint") else None
+        self.last = None if isinstance(last, Path) else last
         self._order = order
         self._say = say
         self._started = started
