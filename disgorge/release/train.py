@@ -12,13 +12,13 @@ from difflib import get_close_matches
 from disgorge.errors import ReleaseContained
 from disgorge.layout import component_name, layout_of
 from disgorge.method import Blueprint, ModelSpec
+from disgorge.release.disk import require_room
 from disgorge.release.serving import release_it
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
 from disgorge.tracking.registry import Registrar, registry_or_none
 from disgorge.tracking.runs import Observer, tracking_or_none
 from disgorge.training.code.kept import code_made_with
-from disgorge.training.disk import require_room
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
 from disgorge.training.runners.declared import declared

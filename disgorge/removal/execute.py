@@ -19,6 +19,7 @@ from disgorge.evidence.checks import REFERENCES, Utility
 from disgorge.evidence.utility import headlines
 from disgorge.facts import StepFact
 from disgorge.plan.plan import Action, Plan, Step
+from disgorge.release.disk import require_room
 from disgorge.removal.actions import Workshop, act
 from disgorge.removal.preconditions import require_alone, require_decided
 from disgorge.report.compile import evidence_of, examinations_of, report_fact, write_up
@@ -31,7 +32,6 @@ from disgorge.request.workflow.repeatable import require_repeatable
 from disgorge.statement.certificate import left_out_words
 from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
-from disgorge.training.disk import require_room
 from disgorge.training.recipe import Runner
 from disgorge.training.sandbox.inputs import clear_stages
 from disgorge.workspace_lock import turn
