@@ -12,8 +12,10 @@ else follows from it:
 So nothing about what was removed can be an input of what remains, unless a method cheats, and then the reference
 differs. The cost: a method must be able to say its whole layout from names and shard digests alone, before training.
 
-Tensors cross this border as numpy arrays, so that code that only moves bytes needs no torch. A method registers an
-instance through the entry-point group ``disgorge.methods``; no list is edited to add one.
+Tensors cross this border as numpy arrays, so that code that only moves bytes needs no torch; a method may hand over
+those of torch. A component may be a folder of files of any format instead: ``train`` then returns its path, and what
+reads it is given the path of a folder. A method registers an instance through the entry-point group
+``disgorge.methods``; no list is edited to add one.
 
 What plans, judges and signs needs of a method is :class:`Declared`. Of those that others distribute it gets that from a
 confined process (:mod:`disgorge.training.runners.declared`) and never loads their code; :func:`method_named` does, and
@@ -25,6 +27,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from disgorge.errors import BadModel, UnknownMethod
@@ -158,12 +161,15 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A component on its way into a model: its name and kind, its weight in the composition, its tensors."""
+    """A component on its way into a model: its name and kind, its weight in the composition, its tensors.
+
+    ``tensors`` are arrays by name or, of a component that is a folder, the path of one with its files, to read.
+    """
 
     name: str
     kind: str
     weight: float
-    tensors: "Tensors"
+    tensors: Any
 
 
 class Model(Protocol):
@@ -244,16 +250,18 @@ class Method(Declared, Protocol):
         kind: str,
         parameters: Mapping[str, Json],
         items: tuple[Items, ...],
-        parts: tuple["Tensors", ...],
+        parts: tuple[Any, ...],
         *,
         progress: Progress = no_progress,
-    ) -> "Tensors":
+    ) -> "Tensors | Path":
         """Return the tensors of one component: a function of the arguments' values and nothing else.
 
-        ``items`` and ``parts`` are the shards and the components among the blueprint's inputs, each in the order the
-        blueprint lists them. No name reaches this function: seeds derive from ``parameters["seed"]`` and digests
-        (:func:`seed_of`). The caller has set the thread count, the device that tensors are made on, and whether torch
-        takes deterministic kernels only; the method makes its own generators, on that device.
+        Or the path of a folder below the working directory, whose files are the component: regular files with plain
+        names, neither hidden nor compiled Python. ``items`` and ``parts`` are the shards and the components among the
+        blueprint's inputs, each in the order the blueprint lists them; a part is what ``train`` returned, arrays by
+        name or the path of a folder to read. No name reaches this function: seeds derive from ``parameters["seed"]``
+        and digests (:func:`seed_of`). The caller has set the thread count, the device that tensors are made on, and
+        whether torch takes deterministic kernels only; the method makes its own generators, on that device.
         """
 
     def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> Model:
@@ -271,11 +279,11 @@ class Resumable(Protocol):
         kind: str,
         parameters: Mapping[str, Json],
         items: tuple[Items, ...],
-        parts: tuple["Tensors", ...],
+        parts: tuple[Any, ...],
         *,
         progress: Progress = no_progress,
         checkpoints: Checkpoints = NO_CHECKPOINTS,
-    ) -> "Tensors":
+    ) -> "Tensors | Path":
         """Return the very tensors that training in one go would, from whatever checkpoint of the same call it went on.
 
         A state is a function of the arguments' values too: it holds all that decides the rest, as tensors.

@@ -139,6 +139,8 @@ class WithdrawnItems:
     found_before: int | None = None
     recognized: list[str] = field(default_factory=list)
     tensors: list[str] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)
+    """By digest the sizes of the files that go with components which are folders."""
     overlap: dict[str, Any] | None = None
     """The fact that names this list, where another request took its items."""
 

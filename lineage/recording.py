@@ -6,8 +6,9 @@
     with recording(Workspace.open(), kind="classifier", name="digits", uses=uses) as component:
         component.save(train(...))
 
-The uses are resolved before training starts, so a misspelt shard costs a second and not a night. The weights are stored
-and the fact appended when the block ends; if it raises, or saves nothing, nothing is recorded.
+A component of files of any format is saved with ``component.save_files(folder)``. The uses are resolved before training
+starts, so a misspelt shard costs a second and not a night. The weights are stored and the fact appended when the block
+ends; if it raises, or saves nothing, nothing is recorded.
 
 What this cannot see: data the block reads and does not name. A component without a recipe can be traced and withdrawn,
 but not trained again by this package.
@@ -17,13 +18,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lineage.catalog.catalog import Catalog
 from lineage.errors import BadInput, UnknownRecord
 from lineage.ledger.fact_kinds import ComponentFact
 from lineage.records import Component, Cost, Json, Role, Use
-from lineage.storage.objects import save_tensors
+from lineage.storage.components import files_in, keep_listing
+from lineage.storage.objects import Incoming, Objects
+from lineage.storage.tensors import write_tensors
+from lineage.storage.tree import TreeFile
 from lineage.workspace import Workspace
 
 
@@ -34,27 +40,54 @@ class Recording:
     name: str
     component: Component | None = None
     cost: Cost = field(default_factory=Cost)
-    _weights: bytes | None = None
+    _objects: Objects = field(kw_only=True, repr=False)
+    _saved: dict[str, Incoming] = field(default_factory=dict, repr=False)
+    _files: bool = False
 
     def save(self, tensors: Mapping[str, Any]) -> None:
         """Take the component's tensors, by name: numpy arrays, or torch tensors. The last call counts.
 
         Raises :class:`~lineage.errors.BadInput` for no tensor, or one that safetensors cannot hold.
         """
-        self._weights = save_tensors({name: _array(name, tensor) for name, tensor in tensors.items()})
+        self.discard()
+        self._files = False
+        self._saved[""] = Incoming(self._objects)
+        self._saved[""].fill(partial(write_tensors, tensors=tensors))
+
+    def save_files(self, folder: str | Path) -> None:
+        """Take the files of a folder, as they are now, as the component. The last call counts.
+
+        Raises :class:`~lineage.errors.BadInput` for a folder without files, and for what no component may have: links,
+        hidden files, compiled Python (:mod:`lineage.storage.components`).
+        """
+        files = files_in(Path(folder))
+        self.discard()
+        self._files = True
+        for path, _ in files:
+            self._saved[path] = Incoming(self._objects)
+            self._saved[path].copy(Path(folder, path))
 
     def count(self, *, examples: int = 0, steps: int = 0) -> None:
         """Add to the training cost, whose seconds are timed from the block's start to its end."""
         self.cost += Cost(examples=examples, steps=steps)
 
-    @property
-    def weights(self) -> bytes:
-        """The safetensors bytes of the last save; :class:`~lineage.errors.BadInput` if there was none."""
-        if self._weights is None:
+    def keep(self) -> tuple[str, bool]:
+        """Store the last save; return its digest and whether it is a folder. Raises as below if there was none."""
+        if not self._saved:
             raise BadInput(
-                f"component {self.name!r}: the block ended without save(tensors), so there is nothing to record"
+                f"component {self.name!r}: the block ended without save(tensors) or save_files(folder), so there is "
+                "nothing to record"
             )
-        return self._weights
+        if not self._files:
+            return self._saved[""].keep(), False
+        stored = [TreeFile(path, each.size, each.keep()) for path, each in self._saved.items()]
+        return keep_listing(self._objects, stored), True
+
+    def discard(self) -> None:
+        """Let go of what was saved and is not recorded."""
+        for each in self._saved.values():
+            each.discard()
+        self._saved.clear()
 
 
 @contextmanager
@@ -80,15 +113,18 @@ def recording(
         raise BadInput(f"component {name!r}: no uses; name every shard and component that shapes it, with its role")
     with Catalog.of(workspace) as catalog:
         resolved = tuple(dict.fromkeys(_use(catalog, use) for use in uses))
-    making, asked = Recording(name), dict(recipe or {})
+    making, asked = Recording(name, _objects=workspace.objects), dict(recipe or {})
     started = timer()
-    yield making
-    cost = making.cost + Cost(seconds=round(timer() - started, 6))
-    digest = workspace.objects.put(making.weights)
-    component = Component(digest, name, kind, resolved, asked, cost)
-    workspace.ledger.record(ComponentFact(component))
-    workspace.objects.put(making.weights)  # a purge may have come between, and found that no fact named them
-    making.component = component
+    try:
+        yield making
+        cost = making.cost + Cost(seconds=round(timer() - started, 6))
+        digest, files = making.keep()
+        component = Component(digest, name, kind, resolved, asked, cost, files=files)
+        workspace.ledger.record(ComponentFact(component))
+        making.keep()  # a purge may have come between, and found that no fact named them
+        making.component = component
+    finally:
+        making.discard()
 
 
 def _use(catalog: Catalog, use: Use | tuple[str, str]) -> Use:
@@ -104,12 +140,3 @@ def _use(catalog: Catalog, use: Use | tuple[str, str]) -> Use:
             return Use(catalog.component(named).digest, role)
         except UnknownRecord as no_component:
             raise UnknownRecord(f"{no_shard}; and {no_component}") from None
-
-
-def _array(name: str, tensor: Any) -> Any:
-    if not hasattr(tensor, "detach"):
-        return tensor
-    try:
-        return tensor.detach().cpu().numpy()
-    except TypeError as problem:  # torch.bfloat16, for one, has no numpy twin
-        raise BadInput(f"tensor {name!r}: {problem}; convert it first, for example with .float()") from problem

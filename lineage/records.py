@@ -10,7 +10,8 @@ True
 Rules these records keep:
 
 - a shard's digest covers its items' digests and nothing else: not its name, source, license or holder;
-- a component's digest is that of its safetensors bytes; its *name* is stable while digests come and go;
+- a component's digest is that of its safetensors bytes, or of the tree of its files; its *name* is stable while digests
+  come and go;
 - an edge of a shard graph is a use of the other shard's *data*, never of the other component.
 """
 
@@ -112,7 +113,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A separable trained part: the digest of its safetensors bytes, under a stable name.
+    """A separable trained part, under a stable name: the digest of its safetensors bytes or, with ``files``, of a tree.
 
     ``kind`` is an open string. ``recipe`` is what was asked: method, version, parameters, seed, ordered uses, threads.
     ``environment`` is what it ran on: versions of the libraries it used, interpreter, processor, kernels. A component
@@ -127,6 +128,7 @@ class Component:
     cost: Cost = Cost()
     locations: tuple[str, ...] = ()
     environment: dict[str, Json] = field(default_factory=dict, metadata={LEFT_OUT: True})
+    files: bool = field(default=False, metadata={LEFT_OUT: True})
 
     @property
     def recipe_digest(self) -> str:

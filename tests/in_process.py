@@ -1,10 +1,13 @@
 """Jobs carried out in this process, one after the other: what tests of small models use."""
 
+import contextlib
 import datetime as dt
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 from disgorge.method import method_named
 from disgorge.training.carry_out import carry_out
@@ -13,6 +16,7 @@ from disgorge.training.recipe import Done, Job, OnProgress, method_of, no_more, 
 from disgorge.training.sandbox.levels import Level, Reached
 from disgorge.training.stored import Stored
 from lineage.records import Json
+from lineage.storage.components import keep_folder
 from lineage.workspace import Workspace
 
 
@@ -31,7 +35,7 @@ class InProcessRunner:
         self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, more: Callable[[], Iterable[Job]] = no_more
     ) -> Iterator[Done]:
         """Yield each job as it is done, in the order given."""
-        todo = deque(jobs)
+        workspace, todo = self.workspace, deque(jobs)
         while todo:
             job = todo.popleft()
             started = dt.datetime.now(dt.UTC)
@@ -39,11 +43,18 @@ class InProcessRunner:
             method = named.load() if named else method_named(method_of(job.recipe))
             recipe = self._kept_from_looking(job.recipe) if job.entry else job.recipe
             progress = partial(on_progress, job.name)
-            made = carry_out(Stored(self.workspace), recipe, method=method, given=job.given, progress=progress)
+            files, digest, answer = False, "", b""
+            with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+                made = carry_out(Stored(workspace), recipe, method=method, given=job.given, progress=progress)
+                if isinstance(made, Path):
+                    files, digest = True, keep_folder(workspace.objects, made)
+                elif trains(job.recipe):
+                    digest = workspace.objects.put(made)
+                else:
+                    answer = made
             environment = environment_in_use(() if "layout" in job.recipe else method.libraries)
-            digest = self.workspace.objects.put(made) if trains(job.recipe) else ""
-            answer = b"" if digest else made
-            yield Done(job, digest, started, dt.datetime.now(dt.UTC), self.confinement, environment, answer)
+            ended = dt.datetime.now(dt.UTC)
+            yield Done(job, digest, started, ended, self.confinement, environment, answer, files=files)
             todo += more()
 
     def _kept_from_looking(self, recipe: Mapping[str, Json]) -> dict[str, Json]:

@@ -129,7 +129,7 @@ ROOMS = {
         disgorge/attestation disgorge/errors disgorge/facts disgorge/layout disgorge/locations disgorge/method
         disgorge/request disgorge/request/holds disgorge/tracking disgorge/training disgorge/training/code
         disgorge/training/runners disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/records
-        lineage/shards lineage/shown lineage/workspace policies/taxonomy
+        lineage/shards lineage/shown lineage/storage lineage/workspace policies/taxonomy
     """,
     "disgorge/removal": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination

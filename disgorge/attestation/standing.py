@@ -21,7 +21,7 @@ stands. What is not checked: whether the signer is honest, and what the level le
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ from lineage.errors import DigestMismatch, LineageError
 from lineage.ledger.fact_kinds import ComponentFact
 from lineage.ledger.state import influences_of
 from lineage.records import Component
+from lineage.storage.components import is_whole
 from lineage.storage.objects import cached_sha256
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
@@ -116,13 +117,6 @@ class Attested:
     @classmethod
     def of(cls, workspace: Workspace) -> "Attested":
         """Return the attestations of a workspace, as of now."""
-
-        def is_whole(digest: str) -> bool:
-            try:
-                return cached_sha256(workspace.objects.path(digest)) == digest
-            except OSError:
-                return False
-
         return cls(
             workspace=workspace_id(workspace),
             facts=attested_facts(workspace),
@@ -130,7 +124,7 @@ class Attested:
             read=lambda digest: _read(workspace, digest),
             parts=by_recipe(said.component for _, said in workspace.ledger.said(ComponentFact)),
             shards={digest for _, digest in workspace.ledger.state().shards},
-            is_whole=is_whole,
+            is_whole=partial(is_whole, workspace.objects),
         )
 
     def opened(self, fact: AttestedFact) -> Attestation:

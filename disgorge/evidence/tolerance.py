@@ -36,6 +36,8 @@ by 1e-6; leaving three of 48 items out moved components by 0.06 to 0.4."""
 
 DISTANCE = Tolerance(whole=1.0, tensor=1.0)
 """What a relative distance is in units of."""
+_SMALL_FLOATS = ("bfloat16", "float8")
+"""Types that numpy has from elsewhere, and counts among no floats."""
 _LEAST = 1e-6  # root mean square below which a tensor counts as zero: float32 at a weight's usual size
 
 
@@ -59,7 +61,7 @@ def apart(recorded: "Tensors", again: "Tensors", tolerance: Tolerance = DISTANCE
         new = again[name]
         if old.shape != new.shape or old.dtype != new.dtype:
             return float("inf")
-        if old.dtype.kind != "f":
+        if old.dtype.kind != "f" and not old.dtype.name.startswith(_SMALL_FLOATS):
             if not np.array_equal(old, new):
                 return float("inf")
             continue

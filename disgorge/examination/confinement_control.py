@@ -25,7 +25,7 @@ from disgorge.training.sandbox.planted import ENTRY, GIVEN, PLANTED, look
 from lineage.activity import activity
 from lineage.plural import counted
 from lineage.records import Json
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 
 NAME = "confinement"

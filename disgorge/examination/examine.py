@@ -48,7 +48,8 @@ from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.records import Component, Composition, Json, Shard
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.components import delete_component, is_there, tensors_in
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 
@@ -218,7 +219,7 @@ class Examiner:
             component = by_name[done.job.name]
             reached[component.name] = done.digest
             elsewhere[component.name] = differences(component.environment, done.environment)
-            made = replace(component, digest=done.digest, environment=done.environment)
+            made = replace(component, digest=done.digest, environment=done.environment, files=done.files)
             self.workspace.ledger.record(*attest_done(self.workspace, made, done))
         return reached, elsewhere
 
@@ -227,7 +228,7 @@ class Examiner:
         recorded = {digest for _, digest in self.workspace.ledger.state().components}
         for digest in reached:
             if digest not in recorded:
-                self.workspace.objects.delete(digest)
+                delete_component(self.workspace.objects, digest, keep=recorded)
 
     def _as_ever_recorded(self, components: Iterable[Component]) -> tuple[Component, ...]:
         """Return each component in every way it was recorded: bytes may come out again from another recipe."""
@@ -236,7 +237,8 @@ class Examiner:
 
     def _tensors(self, digest: str) -> "Tensors | None":
         """Return what a digest names, None if it is not in the store."""
-        return load_tensors(self.workspace.objects.get(digest)) if self.workspace.objects.exists(digest) else None
+        objects = self.workspace.objects
+        return tensors_in(objects, digest) if is_there(objects, digest) else None
 
     @activity("training models to compare with")
     def _statistics(

@@ -32,7 +32,8 @@ from disgorge.training.sandbox.planted import ATTRIBUTE, FIELD, ITEM_BYTES, TIME
 from lineage.records import Item, shard_digest
 from lineage.storage.content import item_digests, write_content
 from lineage.storage.manifest import write_manifest
-from lineage.storage.objects import save_tensors, write_atomically
+from lineage.storage.objects import write_atomically
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 
 Way = tuple[str, str]

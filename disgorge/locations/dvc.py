@@ -50,6 +50,7 @@ from lineage.dvc.storage import (
 from lineage.errors import LineageError
 from lineage.ledger.state import State
 from lineage.private_files import DVC_KEPT
+from lineage.storage.file_types import is_text
 from lineage.workspace import Workspace
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -132,7 +133,7 @@ class Dvc(Location):
         Those of shards and weights are as recorded, as they lie there, and as an earlier purge kept; one that a live
         shard has as well is left out.
         """
-        asked = (*target.shards, *target.weights)
+        asked = (*target.shards, *self._known(target))
         if root_of(self.workspace.root) is None:
             return (), frozenset()
         entries = spare.state.shards.values()
@@ -144,6 +145,15 @@ class Dvc(Location):
         hashes = (md5 for md5 in dict.fromkeys([*recorded, *here, *gone]) if _MD5.fullmatch(md5) and md5 not in needed)
         return tuple(hashes), frozenset(md5 for each in notes for md5 in each.get("made", []) if _MADE.fullmatch(md5))
 
+    def _known(self, target: Target) -> list[str]:
+        """Return the weights that DVC's stores are rid of; text of a folder may be others' as well, and is only named.
+
+        One that is gone already was noted when it was there.
+        """
+        paths = {digest: self.workspace.objects.path(digest) for digest in target.known}
+        texts = {each for each in target.files if each in paths and paths[each].is_file() and is_text(paths[each])}
+        return [each for each in paths if each not in texts]
+
     def _live(self, spare: Spare) -> frozenset[str]:
         """Return the MD5s of every live shard's content and of every object that something live needs."""
         needed = (*spare.shards, *spare.served, *spare.objects)
@@ -152,7 +162,7 @@ class Dvc(Location):
     def _remember(self, target: Target, made: Collection[str]) -> None:
         """Keep these hashes until the same digests are asked for again: they cannot be computed afterwards."""
         notes = DVC_KEPT.read(self.workspace) or {}
-        for digest in (*target.shards, *target.weights):
+        for digest in (*target.shards, *self._known(target)):
             note = notes.setdefault(digest, {})
             note["made"] = sorted({*note.get("made", []), *made})
             note["erased"] = sorted({*note.get("erased", []), *_md5s(self.workspace, digest)})

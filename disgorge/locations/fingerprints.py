@@ -5,15 +5,19 @@ before a purge the digests of the tensors that go are noted, and afterwards file
 Tensors that something live holds as well - a frozen part, say - are no trace of anything and are not looked for, nor
 are those too small or too plain to identify a model.
 
+Files are read as they are needed, never as a whole: a large one costs no memory.
+
 Not found: weights that were rounded, quantized, scaled or cut into pieces, and files other than safetensors.
 """
 
 import hashlib
+import mmap
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
+from lineage.errors import BadInput
 from lineage.storage.file_types import Reading
+from lineage.storage.tensors import places_of
 
 LEAST_BYTES = 64
 """Bytes a tensor must have to be looked for: smaller ones are equal by chance."""
@@ -43,16 +47,22 @@ def tensor_digests(path: Path) -> frozenset[str]:
 def _digests(path: Path) -> frozenset[str]:
     if not path.is_file() or Reading.of(path) is not Reading.SAFETENSORS:
         return frozenset()
-    import safetensors
-
-    read: Any = safetensors.deserialize  # of any dtype, bfloat16 too, which numpy lacks
     try:
-        held = [bytes(tensor["data"]) for _, tensor in read(path.read_bytes())]
-    except safetensors.SafetensorError as problem:
+        places, end = places_of(path)
+    except BadInput as problem:
         raise ValueError(f"{path}: damaged safetensors ({problem})") from problem
-    return frozenset(hashlib.sha256(data).hexdigest() for data in held if len(data) >= LEAST_BYTES and not _plain(data))
+    if end == path.stat().st_size:
+        return frozenset()
+    found = set[str]()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        for place in places:
+            with memoryview(whole) as view, view[place.start : place.stop] as data:
+                if len(data) >= LEAST_BYTES and not _plain(data):
+                    found.add(hashlib.sha256(data).hexdigest())
+    return frozenset(found)
 
 
-def _plain(data: bytes) -> bool:
+def _plain(data: memoryview) -> bool:
     """Whether bytes repeat with a period of a number's width: zeros, ones."""
-    return data[8:] == data[:-8]
+    with data[8:] as rest, data[:-8] as before:
+        return rest == before

@@ -4,7 +4,8 @@ A location searches for what must be gone, plans its deletion (the dry run) and 
 part of what a search returns, so that no location can leave it out. :mod:`disgorge.locations.every` lists all of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from itertools import chain
@@ -12,14 +13,16 @@ from os import fsencode
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from disgorge.locations.fingerprints import holds_any
+from disgorge.locations.fingerprints import LEAST_BYTES, holds_any
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import State
-from lineage.storage.file_types import Reading, lists_any
+from lineage.storage.file_types import Reading, is_text, lists_any
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
 
 T = TypeVar("T", "Traces", "Deletion")
+SAME_TEXT = "is equal to a file of a removed component; delete it or, if it is public, record what it is part of"
+"""Said of text, which may be settings or a vocabulary that others have as well: a person decides."""
 
 
 class Copy(StrEnum):
@@ -55,7 +58,9 @@ class Spare:
 class Target:
     """Digests of what must be gone: shards, weights and tensors by SHA-256, withdrawn items, compositions of weights.
 
-    ``request`` is the request it is removed for.
+    ``weights`` are objects: components of tensors, listings of those that are folders, and the files of these.
+    ``files`` are the files among them, with their sizes; those too small to be known by their bytes go as objects and
+    are looked for nowhere else (:attr:`known`). ``request`` is the request it is removed for.
     """
 
     shards: tuple[str, ...] = ()
@@ -64,6 +69,17 @@ class Target:
     tensors: frozenset[str] = frozenset()
     compositions: frozenset[str] = frozenset()
     request: str = ""
+    files: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Those of the weights that are looked for outside the object store: what is too small is equal by chance."""
+        return tuple(each for each in self.weights if self.files.get(each, LEAST_BYTES) >= LEAST_BYTES)
+
+    def with_files(self, files: Mapping[str, int]) -> "Target":
+        """Return the target with these files, by digest with their sizes, of components that are folders."""
+        weights = dict.fromkeys((*self.weights, *files))
+        return replace(self, weights=tuple(weights), files={**self.files, **files})
 
     def without(self, shards: Iterable[str], weights: Iterable[str]) -> "Target":
         """Return the target without these shards and weights, each digest once."""
@@ -80,10 +96,11 @@ class Target:
         ``stored`` is for a place where only data is kept.
         """
         matches, unread = dict[Path, str](), list[Path]()
+        known, sizes = frozenset(self.known), frozenset(self.files.values())
         for path in paths:
             try:
                 reading = Reading.of(path, stored=stored)
-                words = self._trace_in(path, reading)
+                words = self._trace_in(path, reading, known, sizes)
             except FileNotFoundError:
                 continue  # another program's file, deleted meanwhile
             except (OSError, ValueError):  # closed, or damaged: Arrow and safetensors raise a ValueError
@@ -95,14 +112,15 @@ class Target:
                 unread.append(path)
         return matches, unread
 
-    def _trace_in(self, path: Path, reading: Reading) -> str | None:
+    def _trace_in(self, path: Path, reading: Reading, known: AbstractSet[str], sizes: AbstractSet[int]) -> str | None:
         if reading is Reading.PARQUET and self.items and lists_any(path, self.items):
             return "holds withdrawn items"
-        if reading is Reading.SAFETENSORS:
-            if self.weights and sha256_of(path) in self.weights:
-                return "is one of the weights"
-            if holds_any(path, self.tensors):
-                return "holds some of the weights"
+        is_tensors = reading is Reading.SAFETENSORS
+        if known and (is_tensors or path.stat().st_size in sizes):
+            if sha256_of(path) in known:
+                return "is one of the weights" if is_tensors or not is_text(path) else SAME_TEXT
+        if is_tensors and holds_any(path, self.tensors):
+            return "holds some of the weights"
         return None
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from disgorge.locations.fingerprints import tensor_digests
-from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, delete_files, shown
+from disgorge.locations.location import SAME_TEXT, Copy, Deletion, Location, Spare, Target, Traces, delete_files, shown
 from disgorge.tracking.client import (
     COMPOSITION,
     KIND,
@@ -191,6 +191,9 @@ class _Found:
         matches, unread = self.target.look(inside)
         self.others += Traces(unreadable=tuple(unread))
         for path, words in matches.items():
+            if words == SAME_TEXT:
+                self.others += Traces(needs_a_person=(f"MLflow artifact {path} {words}",))
+                continue
             if words != "holds some of the weights" or tensor_digests(path) <= self.target.tensors:
                 self.files[path] = words
                 continue

@@ -7,17 +7,21 @@ enough; until then their content is unknown, which is missing coverage.
 import re
 import time
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from disgorge.attestation.checkpoints import checkpoints_naming
 from disgorge.locations.fingerprints import holds_any
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from disgorge.training.sandbox.inputs import stages_of
+from lineage.storage.components import files_of
 from lineage.storage.file_types import holds
-from lineage.storage.objects import cached_sha256
+from lineage.storage.objects import PIECE, cached_sha256
 
 SETTLED_SECONDS = 60.0
 """Age after which a file written aside, or an object that no fact names, belongs to no writer any more."""
+_DIGITS = 64
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 """A SHA-256 as texts spell it."""
 
@@ -89,7 +93,13 @@ class Objects(Location):
     def _left_by_jobs(self, target: Target) -> list[Path]:
         """Return the copies of the target that a killed job was given, named by digest, and what it learned of it."""
         names = {*target.shards, *target.weights}
-        copies = [path for stage in stages_of(self.workspace) for path in stage.rglob("*") if path.stem in names]
+        stages = stages_of(self.workspace)
+        copies = [
+            path
+            for stage in stages
+            for path in stage.rglob("*")
+            if path.stem in names or any(folder.stem in names for folder in path.parents)
+        ]
         return copies + checkpoints_naming(self.workspace, names)
 
     def _digests_named(self) -> dict[str, frozenset[str] | None]:
@@ -97,16 +107,18 @@ class Objects(Location):
         named: dict[str, frozenset[str] | None] = {}
         for digest in self.workspace.objects.digests():
             with self.workspace.objects.path(digest).open("rb") as file:
-                first = file.read(1)
-                named[digest] = _digests_in(first + file.read()) if first in (b"{", b"[") else None
+                named[digest] = _digests_in(file) if file.read(1) in (b"{", b"[") else None
         return named
 
     def _unnamed(self, named: Mapping[str, frozenset[str] | None]) -> list[Path]:
-        """Return the objects that are not text, and that neither a fact names nor a text that a fact names."""
-        facts = _digests_in(self.workspace.ledger.journal.text())
+        """Return the objects that neither a fact names nor a text of one: those that are no text, and folders whole."""
+        facts = _digests_in(BytesIO(self.workspace.ledger.journal.text()))
         explained = facts.union(*(named[digest] or () for digest in named.keys() & facts))
-        binary = (digest for digest, names in named.items() if names is None)
-        return [self.workspace.objects.path(digest) for digest in binary if digest not in explained]
+        adrift = {digest for digest, names in named.items() if names is None}
+        for digest in named.keys() - explained:  # folders, whose files may be text as well
+            if files := files_of(self.workspace.objects, digest):
+                adrift |= {digest, *(file.sha256 for file in files)}
+        return [self.workspace.objects.path(each) for each in sorted(adrift & named.keys() - explained)]
 
     def _unsettled(self, named: Mapping[str, frozenset[str] | None]) -> Iterator[str]:
         """Yield which unrecorded objects a purge spares, because a training may be about to record them."""
@@ -131,5 +143,11 @@ class Objects(Location):
                 yield path
 
 
-def _digests_in(text: bytes) -> frozenset[str]:
-    return frozenset(each.decode() for each in _DIGEST.findall(text))
+def _digests_in(text: BinaryIO) -> frozenset[str]:
+    """Return the digests in what is left of a text, read piece by piece."""
+    found, end = set[bytes](), b""
+    while piece := text.read(PIECE):
+        piece = end + piece
+        found.update(_DIGEST.findall(piece))
+        end = piece[-_DIGITS + 1 :]
+    return frozenset(each.decode() for each in found)

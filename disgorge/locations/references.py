@@ -4,13 +4,14 @@ A component that was retired and is served all the same is not deleted either, a
 kept apart, in :attr:`Spare.served`, so that a purge spares it and the search for residue reports it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from disgorge.locations.fingerprints import tensors_of
 from disgorge.locations.location import Spare
 from disgorge.locations.report_images import drawings, outlived
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import state_of
+from lineage.storage.components import files_of
 from lineage.storage.tree import listed
 from lineage.workspace import Workspace
 
@@ -18,8 +19,14 @@ from lineage.workspace import Workspace
 def tensors_that_go(workspace: Workspace, objects: Collection[str], coming: Sequence[Fact] = ()) -> frozenset[str]:
     """Return the digests of the tensors that only these objects hold, of those needed once these facts have come."""
     spare = spare_of(workspace, coming)
-    going = frozenset(objects) - spare.objects.keys() - spare.served.keys()
+    going = frozenset(objects) | files_that_go(workspace, objects).keys()
+    going = going - spare.objects.keys() - spare.served.keys()
     return tensors_of(map(workspace.objects.path, going)) - _needed_tensors(workspace, spare) if going else going
+
+
+def files_that_go(workspace: Workspace, components: Iterable[str]) -> dict[str, int]:
+    """Return the files of those of these components, by digest, that are folders, with their sizes."""
+    return {file.sha256: file.size for each in components for file in files_of(workspace.objects, each)}
 
 
 def still_gone(workspace: Workspace, tensors: Collection[str]) -> frozenset[str]:
@@ -41,7 +48,8 @@ def spare_of(workspace: Workspace, coming: Sequence[Fact] = ()) -> Spare:
             shards[shard.record.digest] = f"it is live as {shard.record.name}"
     for component in state.components.values():
         if component.live:
-            objects[component.record.digest] = f"it is live as {component.record.name}"
+            needed = f"it is live as {component.record.name}"
+            objects |= dict.fromkeys(_objects_of(workspace, component.record.digest), needed)
             if isinstance(code := component.record.recipe.get("code"), str):
                 needed = f"it is code that {component.record.name} was made with"
                 objects |= {code: needed} | {file.sha256: needed for file in listed(workspace.objects, code)}
@@ -49,7 +57,8 @@ def spare_of(workspace: Workspace, coming: Sequence[Fact] = ()) -> Spare:
         composition = state.compositions.get(release.record.composition)
         if release.live and composition is not None:
             for member in composition.members:
-                served[member.component] = f"release {release.record.name} serves it"
+                needed = f"release {release.record.name} serves it"
+                served |= dict.fromkeys(_objects_of(workspace, member.component), needed)
     for fact in facts:
         for kind in ("plan", "impact", "evidence", "examination", "validation"):
             if isinstance(digest := fact.body.get(kind), str):
@@ -57,3 +66,8 @@ def spare_of(workspace: Workspace, coming: Sequence[Fact] = ()) -> Spare:
     images = drawings(workspace, coming)
     objects |= {image.samples: "an examination shows it" for image in images if not image.outlived}
     return Spare(shards, objects, served, outlived(images) - objects.keys(), facts, state)
+
+
+def _objects_of(workspace: Workspace, component: str) -> tuple[str, ...]:
+    """Return the objects that a component takes: itself, and the files of one that is a folder."""
+    return (component, *(file.sha256 for file in files_of(workspace.objects, component)))

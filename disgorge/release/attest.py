@@ -32,6 +32,7 @@ from lineage.ledger.fact_kinds import ComponentFact, FactBody
 from lineage.ledger.state import influences_of, reachable
 from lineage.records import Component, Composition, Cost, Release
 from lineage.shown import short
+from lineage.storage.components import delete_component
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 
@@ -158,11 +159,12 @@ class _Runs:
 
     def _record(self, component: Component, done: Done, there: Collection[str]) -> None:
         """Record a run. Other bytes than the recorded ones are deleted first: a purge spares what a fact names."""
-        key, made = _key(component), replace(component, digest=done.digest, environment=done.environment)
+        key = _key(component)
+        made = replace(component, digest=done.digest, environment=done.environment, files=done.files)
         self.ran[key] = self.ran.get(key, 0) + 1
         if done.digest != component.digest:
             if done.digest not in there:
-                self.workspace.objects.delete(done.digest)
+                delete_component(self.workspace.objects, done.digest, keep=there)
             elsewhere: tuple[str, ...] = ("the environment of its training was not recorded",)
             if component.environment:
                 elsewhere = differences(component.environment, done.environment)

@@ -24,6 +24,7 @@ from lineage.ledger.fact_kinds import FactBody, ReleaseContainedFact, ReleaseFac
 from lineage.ledger.state import State
 from lineage.records import Composition, Json, Release
 from lineage.shards.files import shard_rows
+from lineage.storage.components import require_whole
 from lineage.workspace import Workspace
 
 Facts = list[tuple[str, dict[str, Json]]]
@@ -139,7 +140,7 @@ def unfit(workspace: Workspace, name: str, composition: Composition) -> str:
     try:
         refuse_what_went_since(workspace, name, composition)
         for member in composition.members:
-            workspace.objects.get(member.component)
+            require_whole(workspace.objects, member.component)
     except (DisgorgeError, LineageError) as problem:
         return str(problem)
     return ""

@@ -10,8 +10,9 @@ A training holds the workspace's turn, as removals do: see :mod:`disgorge.worksp
 from difflib import get_close_matches
 
 from disgorge.errors import ReleaseContained
-from disgorge.layout import layout_of
+from disgorge.layout import component_name, layout_of
 from disgorge.method import Blueprint, ModelSpec
+from disgorge.release.disk import require_room
 from disgorge.release.serving import release_it
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
@@ -25,7 +26,7 @@ from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord
 from lineage.ledger.fact_kinds import CompositionFact, FactBody
-from lineage.records import Composition, Release, Shard
+from lineage.records import Component, Composition, Release, Shard
 from lineage.workspace import Workspace
 
 
@@ -48,6 +49,7 @@ def train_release(
         held = release_of(workspace, spec.release, spec.alias)
         if held is not None and held.contained:
             raise contained(workspace, held)
+        require_room(workspace, _trained_before(workspace, spec), then="train again")
         trained = make(workspace, spec, runner, method=declared(spec.method), shards=shards)
         composition = trained.composition
         facts: list[FactBody] = []
@@ -125,6 +127,12 @@ def contained(workspace: Workspace, release: Release) -> ReleaseContained:
         f"release {release.name}@{release.alias} is contained: a request touches it and it must not be served; carry "
         f"the request out first (`disgorge request list`)"
     )
+
+
+def _trained_before(workspace: Workspace, spec: ModelSpec) -> list[Component]:
+    """Return what a release was made of the last time."""
+    with Catalog.of(workspace) as catalog:
+        return [each for each in catalog.components() if each.name.startswith(component_name(spec.release, ""))]
 
 
 def _is_recorded(workspace: Workspace, composition: Composition) -> bool:

@@ -54,6 +54,7 @@ from lineage.ledger.fact_kinds import (
 from lineage.records import Component, Composition, canonical
 from lineage.shards.cut import cut_shard
 from lineage.shards.files import recorded_likenesses
+from lineage.storage.components import require_whole
 from lineage.workspace import Workspace
 from policies.taxonomy import Guarantee
 
@@ -285,7 +286,7 @@ def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
     refuse_borrowed(step.subject, examination, composition)
     refuse_what_went_since(workspace, step.subject, composition)
     for member in composition.members:
-        workspace.objects.get(member.component)  # raises for bytes that changed since they were probed
+        require_whole(workspace.objects, member.component)  # raises for bytes that changed since they were probed
     facts, unserved = release_it(workspace, workshop.registrar, (detail.name, detail.alias), composition)
     moved = detail.before != composition.digest
     stopped = _stopped(workshop, detail.before) if moved else []  # set by hand since it was contained

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from disgorge.locations.every import plan as plan_purge
 from disgorge.locations.location import Deletion, Target
-from disgorge.locations.references import tensors_that_go
+from disgorge.locations.references import files_that_go, tensors_that_go
 from disgorge.plan.details import RenewalDetail, WithdrawalDetail
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.request.case import Case, case_of, plan_of
@@ -58,7 +58,9 @@ def preview(workspace: Workspace, request: str) -> Deletion:
     coming = tuple(coming_facts(plan, ahead, workspace.ledger.state()))
     noted = ForgetList(workspace, plan.digest)  # of a purge that was killed
     tensors = noted.tensors if noted.found_before is not None else tensors_that_go(workspace, objects, coming)
-    planned = plan_purge(workspace, Target(shards, objects, items, tensors, request=request), coming)
+    files = noted.files if noted.found_before is not None else files_that_go(workspace, objects)
+    target = Target(shards, objects, items, tensors, request=request).with_files(files)
+    planned = plan_purge(workspace, target, coming)
     stages = stages_of(workspace)  # cleared on the way
     copies = (path for stage in stages for path in stage.rglob("*") if path.is_file())
     return replace(

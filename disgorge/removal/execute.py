@@ -19,6 +19,7 @@ from disgorge.evidence.checks import REFERENCES, Utility
 from disgorge.evidence.utility import headlines
 from disgorge.facts import StepFact
 from disgorge.plan.plan import Action, Plan, Step
+from disgorge.release.disk import require_room
 from disgorge.removal.actions import Workshop, act
 from disgorge.removal.preconditions import require_alone, require_decided
 from disgorge.report.compile import evidence_of, examinations_of, report_fact, write_up
@@ -34,7 +35,7 @@ from disgorge.tracking.runs import Observer
 from disgorge.training.recipe import Runner
 from disgorge.training.sandbox.inputs import clear_stages
 from disgorge.workspace_lock import turn
-from lineage.records import Cost, plain
+from lineage.records import Component, Cost, plain
 from lineage.workspace import Workspace
 
 
@@ -168,6 +169,15 @@ def _require_ready(workspace: Workspace, cases: Sequence[Case], plan: Plan) -> N
             require_all_unheld(workspace, case, before="its first step")
         require_alone(workspace, as_one(cases), plan)
     require_repeatable(workspace, plan, as_one(cases))
+    if not started:
+        repeat = f"repeat `disgorge request execute {plan.request}`"
+        require_room(workspace, _trained_again(workspace, plan), runs=1 + plan.equal_bits, then=repeat)
+
+
+def _trained_again(workspace: Workspace, plan: Plan) -> list[Component]:
+    """Return what a plan trains again, as it is."""
+    again = {part.component for step in plan.remedies if step.action is Action.RETRAIN for part in step.parts}
+    return [entry.record for entry in workspace.ledger.state().components.values() if entry.record.digest in again]
 
 
 def _only_reports_left(case: Case, plan: Plan) -> bool:

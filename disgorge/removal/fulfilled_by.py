@@ -259,7 +259,7 @@ def _confirmed(
             listed.items,
             still_gone(workspace, listed.tensors),
             request=case.request.id,
-        ),
+        ).with_files(listed.files),
         found_before=listed.found_before or 0,
         near=lambda: look(workspace, case, listed.likenesses),
         recognized=len(listed.recognized),

@@ -30,6 +30,7 @@ from disgorge.tracking.registry import Registrar
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Composition, Impact
+from lineage.storage.components import require_whole
 from lineage.workspace import Workspace
 from policies.taxonomy import Outcome
 
@@ -202,7 +203,7 @@ def _changed(workspace: Workspace, release: str, composition: str) -> list[str]:
     """Return what is the matter with the bytes that a release serves."""
     try:
         for member in workspace.ledger.state().compositions[composition].members:
-            workspace.objects.get(member.component)
+            require_whole(workspace.objects, member.component)
     except LineageError as error:
         return [f"release {release} lost what was adopted: {error}"]
     return []
@@ -217,11 +218,12 @@ def _back_again(workspace: Workspace, plan: Plan, case: Case) -> list[str]:
     if not listed and not (workspace.root / "reports" / plan.request).exists():
         forgotten(workspace, case)  # raises: without a report no command of ours has erased the list
     items = forgotten(workspace, case) if listed else frozenset()
-    tensors = ForgetList(workspace, plan.digest).tensors
+    noted = ForgetList(workspace, plan.digest)
     near = look(workspace, case, forgotten_likenesses(workspace, case) if listed else {})
     if near.unjudged:
         return [f"{near.words}, which was not reviewed (`disgorge request near {plan.request}`)"]
     if not any(step.action is Action.PURGE for step in plan.steps):
         return []
-    traces = search(workspace, Target(plan.purges.shards, plan.purges.objects, items, tensors))
+    target = Target(plan.purges.shards, plan.purges.objects, items, noted.tensors).with_files(noted.files)
+    traces = search(workspace, target)
     return [f"what was purged is back: {traces.left[0]}"] if traces.left else [*traces.unreachable[:1]]

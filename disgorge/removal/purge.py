@@ -12,10 +12,11 @@ from disgorge.examination.coverage import nameless, nobody_named, require_gone, 
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.locations.every import purge, search
 from disgorge.locations.location import Target
-from disgorge.locations.references import still_gone, tensors_that_go
+from disgorge.locations.references import files_that_go, still_gone, tensors_that_go
 from disgorge.plan.details import PurgeDetail, WithdrawalDetail
 from disgorge.plan.plan import Plan, Step
 from disgorge.plan.results import Purged
+from disgorge.removal.borrowed_files import refuse_borrowed_files
 from disgorge.removal.conflicts import require_nothing_kept, require_nothing_made_kept
 from disgorge.request.case import Case
 from disgorge.request.holds.held_items import require_purge_unheld
@@ -49,8 +50,11 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
     closures = closures_of(workspace, plan, case)
     listed = ForgetList(workspace, plan.digest)
     found_before = listed.found_before
+    files = listed.files if found_before is not None else files_that_go(workspace, target.weights)
+    refuse_borrowed_files(workspace, case, target.weights)
+    target = target.with_files(files)
     if found_before is None:
-        listed.note_tensors(tensors_that_go(workspace, target.weights))
+        listed.note_tensors(tensors_that_go(workspace, target.weights), files)
         before = search(workspace, replace(target, tensors=listed.tensors))
         if before.unreachable and not before.left:  # noted once, it would show for ever that the search finds nothing
             raise CertificateRefused(f"{before.unreachable[0]}; nothing was deleted, put that right and resume")
@@ -91,8 +95,9 @@ def _note_controls(workspace: Workspace, case: Case, listed: ForgetList, target:
     for other in lists_shared(workspace, case):
         try:
             if other.found_before is None:
-                other.note_tensors(listed.tensors)
-                found = search(workspace, replace(target, items=other.items, tensors=other.tensors)).left
+                other.note_tensors(listed.tensors, listed.files)
+                theirs = replace(target, items=other.items, tensors=other.tensors)
+                found = search(workspace, theirs).left
                 other.note_found(len(found), recognized(workspace, case.withdrawn, other.likenesses))
         except ExecutionFailed:
             continue  # a list that is damaged stops its own request from being closed so, not this removal

@@ -13,6 +13,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.ledger.fact_kinds import PurgedFact
 from lineage.records import Composition, digest_of
 from lineage.shards.files import shard_items
+from lineage.storage.components import tree_of
 from lineage.storage.objects import sha256_of
 from lineage.storage.tree import kept_tree
 from lineage.workspace import Workspace
@@ -73,9 +74,12 @@ def weights_and_inputs(workspace: Workspace, made: Records) -> dict[str, bytes]:
     what reading raises.
     """
     _refuse_purged(workspace, made)
-    attached = {
-        f"{WEIGHTS}{note.component}.safetensors": workspace.objects.get(note.component) for note in made.recipes
-    }
+    attached: dict[str, bytes] = {}
+    for note in made.recipes:
+        files = tree_of(workspace.objects, note.component)
+        kind = "safetensors" if files is None else "tree"
+        attached[f"{WEIGHTS}{note.component}.{kind}"] = workspace.objects.get(note.component)
+        attached |= {f"{WEIGHTS}{file.sha256}.bin": workspace.objects.get(file.sha256) for file in files or ()}
     for digest in sorted({note.recipe["code"] for note in made.recipes if "code" in note.recipe}):
         tree = kept_tree(workspace.objects, digest)
         attached[f"{CODE}{digest}.bin"] = tree.listing()

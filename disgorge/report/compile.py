@@ -37,7 +37,7 @@ from disgorge.workspace_lock import turn
 from lineage.catalog.svg import draw_impact
 from lineage.ledger.losses import losses_of
 from lineage.records import Cost, Impact, canonical, plain
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:

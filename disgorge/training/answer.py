@@ -19,7 +19,7 @@ from disgorge.training.recipe import Inputs
 from disgorge.training.torch_settings import torch_set
 from lineage.activity import activity
 from lineage.records import Composition, Json, Shard, canonical, plain, restore
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 
 if TYPE_CHECKING:
     from disgorge.method import Array

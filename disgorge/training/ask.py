@@ -19,7 +19,7 @@ from lineage.activity import activity
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Composition, Json, Shard, plain, restore
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:

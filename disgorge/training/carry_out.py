@@ -5,15 +5,16 @@ First training, retraining, probes' references and never-trained re-execution al
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from disgorge.declaration import written
 from disgorge.errors import ExecutionFailed
 from disgorge.method import NO_CHECKPOINTS, Checkpoints, Items, Method, Progress, as_resumable, no_progress
 from disgorge.training.answer import answer, lay_out
 from disgorge.training.recipe import Inputs
-from disgorge.training.torch_settings import as_arrays_on_host, torch_set
+from disgorge.training.torch_settings import torch_set
 from lineage.records import Json
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 
 
 def carry_out(
@@ -25,8 +26,10 @@ def carry_out(
     device: str = "cpu",
     progress: Progress = no_progress,
     checkpoints: Checkpoints = NO_CHECKPOINTS,
-) -> bytes:
+) -> bytes | Path:
     """Return the safetensors bytes a recipe determines, trained here and now from what it names by digest.
+
+    Of a component that is a folder it is the path of that, below the working directory.
 
     ``method`` is the one that the recipe names; one that can go on from a checkpoint is given ``checkpoints``. Raises
     what reading raises and :class:`ExecutionFailed` where another method, or another version of it, is installed.
@@ -51,7 +54,15 @@ def carry_out(
     with torch_set(threads=recipe["threads"], device=recipe.get("device", "cpu"), deterministic=deterministic):
         asked, resumable = (recipe["kind"], recipe["parameters"], items, parts), as_resumable(method)
         if resumable is None:
-            tensors = method.train(*asked, progress=progress)
+            made = method.train(*asked, progress=progress)
         else:
-            tensors = resumable.train(*asked, progress=progress, checkpoints=checkpoints)
-        return save_tensors(as_arrays_on_host(tensors))
+            made = resumable.train(*asked, progress=progress, checkpoints=checkpoints)
+        return _own_folder(made) if isinstance(made, Path) else save_tensors(made)
+
+
+def _own_folder(folder: Path) -> Path:
+    """Return a folder below the working directory; :class:`ExecutionFailed` for another one, which is no output."""
+    here, found = Path.cwd().resolve(), folder.resolve()
+    if here not in found.parents:
+        raise ExecutionFailed(f"train returned {folder}, and a component's folder lies below the working directory")
+    return folder

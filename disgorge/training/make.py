@@ -33,7 +33,8 @@ from lineage.records import (
     in_member_order,
     plain,
 )
-from lineage.storage.objects import sha256_of
+from lineage.storage import components
+from lineage.storage.components import is_there
 from lineage.workspace import Workspace
 
 NONE: Mapping[str, Component] = {}
@@ -171,9 +172,8 @@ class _Making:
 
     def _finished(self, name: str, recipe: dict[str, Json]) -> Component | None:
         """Return the last part this recipe made that stands for training it here; a plan takes what its steps made."""
-        there = [
-            each for each in self.recorded.get(digest_of(recipe), ()) if self.workspace.objects.exists(each.digest)
-        ]
+        objects = self.workspace.objects
+        there = [each for each in self.recorded.get(digest_of(recipe), ()) if is_there(objects, each.digest)]
         if self.only is None or name in self.only:
             there = [
                 each
@@ -187,7 +187,7 @@ class _Making:
         cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
         component = Component(
             done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",),
-            done.environment,
+            done.environment, done.files,
         )  # fmt: skip
         self._keep(blueprint, component, *attest_done(self.workspace, component, done))
         delete_checkpoint(self.workspace, job.recipe)
@@ -224,7 +224,7 @@ def _by_recipe(workspace: Workspace) -> dict[str, list[Component]]:
 
 def is_whole(workspace: Workspace, component: Component) -> bool:
     """Whether a component's bytes are what its digest says; what was damaged on disk is trained again."""
-    return sha256_of(workspace.objects.path(component.digest)) == component.digest
+    return components.is_whole(workspace.objects, component.digest)
 
 
 def ancestry(blueprints: Iterable[Blueprint], name: str) -> tuple[Blueprint, ...]:

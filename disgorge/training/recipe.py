@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from disgorge.method import Items
@@ -38,8 +39,8 @@ class Inputs(Protocol):
     def items(self, shard: str) -> Items:
         """Return a shard's items, in digest order."""
 
-    def tensors(self, component: str) -> "Tensors":
-        """Return a component's tensors."""
+    def tensors(self, component: str) -> "Tensors | Path":
+        """Return a component's tensors, or the path of a folder with its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Done:
     answer: bytes = b""
     checkpoint: str = ""
     """The digest of the checkpoint that it went on from, "" if it began from nothing."""
+    files: bool = False
+    """Whether what it made is a folder of files, whose tree has that digest."""
 
     @property
     def seconds(self) -> float:

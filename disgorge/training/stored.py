@@ -1,6 +1,10 @@
 """Items, tensors and models of a workspace, read in this process by digest and checked."""
 
+import atexit
+import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from disgorge.method import Items, Model
@@ -9,11 +13,16 @@ from disgorge.training.kernels import steer_this_process
 from lineage.catalog.catalog import Catalog
 from lineage.records import Composition
 from lineage.shards.files import shard_items
-from lineage.storage.objects import load_tensors
+from lineage.storage.components import lay_out, tree_of
+from lineage.storage.tensors import read_tensors
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
     from disgorge.method import Tensors
+
+
+VIEW = "view-"
+"""How the folders begin in which components lie that a process reads as folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +35,19 @@ class Stored:
         """Return a shard's items, each item's bytes checked against its digest."""
         return read_items(self.workspace, shard)
 
-    def tensors(self, component: str) -> "Tensors":
-        """Return a component's tensors, their bytes checked."""
-        return load_tensors(self.workspace.objects.get(component))
+    def tensors(self, component: str) -> "Tensors | Path":
+        """Return a component's tensors, or a folder with copies of its files, their bytes checked.
+
+        Such a folder lies among the objects, where a purge finds what it deletes, and goes when this process ends.
+        """
+        objects = self.workspace.objects
+        if (files := tree_of(objects, component)) is None:
+            return read_tensors(objects.checked(component))
+        folder = Path(tempfile.mkdtemp(prefix=VIEW, dir=objects.folder))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for _ in lay_out(objects, files, folder):
+            continue
+        return folder
 
 
 def read_items(workspace: Workspace, shard: str) -> Items:

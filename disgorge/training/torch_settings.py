@@ -10,16 +10,16 @@ kernel goes, and equal bits are not promised.
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from disgorge.errors import ExecutionFailed
 from disgorge.training.sandbox.nvidia import DEVICE
 
 if TYPE_CHECKING:
-    from disgorge.method import Array
+    pass
 
 DEVICES = ("cpu", DEVICE)
 """What a recipe may name."""
@@ -82,11 +82,6 @@ def _set(stack: ExitStack, *, threads: int, device: str, deterministic: bool) ->
         stack.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
         torch.backends.cudnn.benchmark = False  # which takes the fastest kernel of the moment
         stack.enter_context(torch.device(device))
-
-
-def as_arrays_on_host(tensors: "Mapping[str, Any]") -> "dict[str, Array]":
-    """Return what a method trained as arrays: it may hand over tensors, on whatever device."""
-    return {name: each.detach().cpu().numpy() if hasattr(each, "detach") else each for name, each in tensors.items()}
 
 
 def gpu_in_use() -> dict[str, str]:

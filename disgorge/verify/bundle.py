@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import PurePosixPath
 
 from disgorge.errors import BundleBroken, CertificateRefused
 from disgorge.statement.bundle_zip import ATTESTATIONS, CODE, INPUTS, WEIGHTS, is_name
@@ -76,7 +77,7 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Bundle:
         records,
         certificate,
         inputs=_attached(members, INPUTS, ".parquet", allowed=read["shard"]),
-        weights=_by_sha256(members, WEIGHTS, ".safetensors", allowed=components),
+        weights=_weights(members, components),
         code=_code(members, trees={note.recipe["code"] for note in records.recipes if "code" in note.recipe}),
         attestations={name: data for name, data in members.items() if name.startswith(ATTESTATIONS)},
         checked=(
@@ -182,6 +183,29 @@ def _check_certificate(predicate: Predicate, records: Records) -> Certificate | 
     return issued
 
 
+def _weights(members: Mapping[str, bytes], components: set[str]) -> dict[str, bytes]:
+    """Return attached tensors, and the listings and files of components that are folders; each must be whole."""
+    kinds = {ending: {} for ending in (".safetensors", ".tree", ".bin")}  # type: dict[str, dict[str, bytes]]
+    for name, data in members.items():
+        if name.startswith(WEIGHTS):
+            kinds.get(PurePosixPath(name).suffix, kinds[".safetensors"])[name] = data
+    found = _by_sha256(kinds[".safetensors"], WEIGHTS, ".safetensors", allowed=components)
+    listings = _by_sha256(kinds[".tree"], WEIGHTS, ".tree", allowed=components)
+    files = _files_of(listings, WEIGHTS, ".tree")
+    found |= listings | _by_sha256(kinds[".bin"], WEIGHTS, ".bin", allowed=files)
+    if lacking := sorted(files - found.keys()):
+        raise BundleBroken(f"{WEIGHTS}{lacking[0]}.bin is missing, and a component lists it; {AGAIN}")
+    return found
+
+
+def _files_of(listings: Mapping[str, bytes], folder: str, ending: str) -> set[str]:
+    """Return the digests of the files that the listings of trees, by digest, name."""
+    files = {digest: files_listed(listing) for digest, listing in listings.items()}
+    if broken := sorted(digest for digest, listed in files.items() if listed is None):
+        raise BundleBroken(f"{folder}{broken[0]}{ending} is not the listing of a tree; {AGAIN}")
+    return {file.sha256 for each in files.values() for file in each or ()}
+
+
 def _attached(members: Mapping[str, bytes], folder: str, ending: str, *, allowed: set[str]) -> dict[str, bytes]:
     attached = {}
     for name, data in members.items():
@@ -204,10 +228,7 @@ def _by_sha256(members: Mapping[str, bytes], folder: str, ending: str, *, allowe
 def _code(members: Mapping[str, bytes], *, trees: set[str]) -> dict[str, bytes]:
     """Return the listings and files of attached trees; each that is there must be whole."""
     listings = {digest: members[f"{CODE}{digest}.bin"] for digest in trees if f"{CODE}{digest}.bin" in members}
-    files = {digest: files_listed(listing) for digest, listing in listings.items()}
-    if broken := sorted(digest for digest, listed in files.items() if listed is None):
-        raise BundleBroken(f"{CODE}{broken[0]}.bin is not the listing of a tree; {AGAIN}")
-    listed = {file.sha256 for each in files.values() for file in each or ()}
+    listed = _files_of(listings, CODE, ".bin")
     found = _by_sha256(members, CODE, ".bin", allowed={*listings, *listed})
     if lacking := sorted(listed - found.keys()):
         raise BundleBroken(f"{CODE}{lacking[0]}.bin is missing, and the code of a recipe lists it; {AGAIN}")

@@ -13,6 +13,7 @@ from disgorge.training.sandbox.levels import Level, reached
 from disgorge.verify.bundle import Bundle
 from lineage.errors import DigestMismatch, LineageError, TooLarge
 from lineage.shards.files import shard_items
+from lineage.storage.components import copy_component, is_there
 from lineage.storage.objects import is_digest
 from lineage.storage.size_limits import LIMIT
 from lineage.storage.tree import kept_tree
@@ -74,10 +75,10 @@ def furnish(workspace: Workspace, bundle: Bundle, workspace_folder: Path | None)
         )
     _furnish_code(workspace, bundle, source)
     for note in bundle.records.recipes:
-        if note.component in bundle.weights:
-            workspace.objects.put(bundle.weights[note.component])
-        elif source is not None and source.objects.exists(note.component):
-            workspace.objects.put(source.objects.get(note.component))
+        if note.component not in bundle.weights and source is not None and is_there(source.objects, note.component):
+            copy_component(source.objects, note.component, workspace.objects)
+    for data in bundle.weights.values():
+        workspace.objects.put(data)
 
 
 def _furnish_code(workspace: Workspace, bundle: Bundle, source: Workspace | None) -> None:

@@ -32,7 +32,7 @@ from disgorge.training.runners.declared import method_for
 from disgorge.training.runners.local import Workers
 from disgorge.verify.inputs import check_recipes, furnish
 from lineage.errors import LineageError
-from lineage.storage.objects import load_tensors
+from lineage.storage.components import is_there, tensors_in
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class _Trial:
         return Reexecution(len(self.notes), equal, self.within, tuple(self.elsewhere))
 
     def _job(self, note: RecipeNote) -> Job:
-        lacking = [digest for digest in note.uses("component") if not self.workspace.objects.exists(digest)]
+        lacking = [digest for digest in note.uses("component") if not is_there(self.workspace.objects, digest)]
         if lacking:
             names = ", ".join(self.notes[digest].name for digest in lacking)
             raise InputsMissing(
@@ -159,7 +159,7 @@ class _Trial:
                 f"has other bits ({done.digest[:12]}, recorded {note.component[:12]}); do not rely on this report"
             )
         where = "; ".join(elsewhere)
-        if not self.workspace.objects.exists(note.component):
+        if not is_there(self.workspace.objects, note.component):
             raise InputsMissing(
                 f"{note.name} has other bits here ({where}), and without its recorded "
                 "weights it cannot be told whether they are within tolerance; ask for a bundle written with `disgorge "
@@ -178,7 +178,7 @@ class _Trial:
         if allowed is None:
             raise BundleBroken(f"statement.json declares no tolerance for method {note.recipe['method']}; {AGAIN}")
         try:
-            again, recorded = (load_tensors(self.workspace.objects.get(each)) for each in (digest, note.component))
+            again, recorded = (tensors_in(self.workspace.objects, each) for each in (digest, note.component))
         except LineageError as error:
             raise BundleBroken(f"{note.name}: its recorded weights cannot be read; {AGAIN}") from error
         own = tolerance_of(method_for(self.workspace, note.recipe))  # a maker may declare less, never more

@@ -52,6 +52,12 @@ class Reading(Enum):
         return cls.UNREAD if stored or is_table or not _is_text(head) else cls.WORDS
 
 
+def is_text(path: Path) -> bool:
+    """Whether a file begins as text does; may raise ``OSError``."""
+    with path.open("rb") as file:
+        return _is_text(file.read(_HEAD))
+
+
 def holds(path: Path, items: Collection[str]) -> bool:
     """Whether a file is Parquet with one of these item digests; no for a damaged one, which digests tell of."""
     try:

@@ -1,15 +1,13 @@
 """A content-addressed store: weights and reports under the SHA-256 of their bytes.
 
 ``objects/<aa>/<digest>``, where ``aa`` are the digest's first two characters. Writing is atomic (aside, fsync, rename)
-and idempotent; reading checks the bytes, so a file changed on disk is never taken for what it was. Tensors are
-safetensors with sorted names and no metadata: equal tensors make equal bytes, and nothing is ever unpickled.
+and idempotent; reading checks the bytes, so a file changed on disk is never taken for what it was. What may be large is
+written piece by piece (:class:`Incoming`) and checked without being read into memory (:meth:`Objects.checked`).
 
->>> import numpy as np
->>> a = save_tensors({"w": np.ones(3, np.float32), "b": np.zeros(1, np.float32)})
->>> a == save_tensors({"b": np.zeros(1, np.float32), "w": np.ones(3, np.float32)})
-True
->>> sorted(load_tensors(a))
-['b', 'w']
+>>> import tempfile
+>>> objects = Objects(Path(tempfile.mkdtemp()))
+>>> objects.get(objects.put(b"weights"))
+b'weights'
 """
 
 import contextlib
@@ -18,21 +16,17 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+from lineage.errors import DigestMismatch, LineageError, UnknownRecord
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ASIDE = ".aside-"
+PIECE = 1 << 20
+"""Bytes that are read or written at a time of what may be large."""
 _YOUNG_SECONDS = 10
 """Seconds within which a file that is stored again keeps its time; a purge spares what is younger than a minute."""
 _SECOND_NS = 1_000_000_000
@@ -125,6 +119,99 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+class Incoming:
+    """An object that is written piece by piece, aside, until :meth:`keep` gives it its name.
+
+    Raises :class:`~lineage.errors.LineageError` where the disk is full, or the folder cannot be written.
+    """
+
+    def __init__(self, objects: "Objects") -> None:
+        self._objects = objects
+        self.aside = objects.folder / f"{_ASIDE}{secrets.token_hex(8)}"
+        self._hash = hashlib.sha256()
+        self.size = 0
+        with self._explaining():
+            objects.folder.mkdir(parents=True, exist_ok=True)
+            self._file = self.aside.open("xb", buffering=0)
+
+    def write(self, data: "bytes | bytearray | memoryview") -> None:
+        """Add a piece."""
+        with self._explaining():
+            view = memoryview(data)
+            while len(view):
+                view = view[self._file.write(view) :]
+        self._hash.update(data)
+        self.size += len(data)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what was written so far."""
+        return self._hash.hexdigest()
+
+    def copy(self, source: Path) -> None:
+        """Write the bytes of a file, piece by piece; :class:`~lineage.errors.LineageError` if it cannot be read."""
+        try:
+            with source.open("rb") as file:
+                while piece := file.read(PIECE):
+                    self.write(piece)
+        except OSError as problem:
+            raise LineageError(f"{source}: cannot be read ({problem.strerror})") from problem
+        self.finish()
+
+    def fill(self, write: Callable[[Path], None]) -> None:
+        """Have all of it written by ``write``, which is given the path of the file."""
+        with self._explaining():
+            write(self.aside)
+            self._file.close()
+            self._file = self.aside.open("rb+", buffering=0)
+            while piece := self._file.read(PIECE):
+                self._hash.update(piece)
+                self.size += len(piece)
+        self.finish()
+
+    def finish(self) -> None:
+        """Write no more: what is written is on the disk, and no file stays open. Twice does no harm."""
+        if not self._file.closed:
+            with self._explaining():
+                os.fsync(self._file.fileno())
+                self._file.close()
+
+    def keep(self) -> str:
+        """Store what was written and return its digest; an object that is there and whole stays.
+
+        Until :meth:`discard` it can be stored again, should a purge delete it before a fact names it.
+        """
+        self.finish()
+        digest, path = self.digest, self._objects.path(self.digest)
+        if self._objects.is_whole(digest):
+            self._objects.touch(digest)
+            return digest
+        with self._explaining():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            link = path.with_name(self.aside.name)
+            os.link(self.aside, link)
+            os.replace(link, path)
+            sync_folder(path.parent)
+        return digest
+
+    def discard(self) -> None:
+        """Let go of it; what was not kept is deleted. Twice does no harm."""
+        self._file.close()
+        self.aside.unlink(missing_ok=True)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            with contextlib.suppress(AttributeError):  # where the file could not be opened
+                self.discard()
+            raise LineageError(
+                f"{self._objects.folder}: cannot be written ({problem.strerror}); nothing was recorded, make room or "
+                "check the folder's permissions and repeat"
+            ) from problem
+
+
 class Objects:
     """The objects in one folder, which is made on the first write."""
 
@@ -148,10 +235,48 @@ class Objects:
         path = self.path(digest)
         if not path.is_file() or path.read_bytes() != data:
             write_atomically(path, data)
-        elif time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
-            with contextlib.suppress(OSError):  # the file of another user, which only they may touch
-                os.utime(path)  # young again, so that no purge takes it for one that no fact will name
+        else:
+            self.touch(digest)
         return digest
+
+    def put_file(self, source: Path) -> str:
+        """Store the bytes of a file, piece by piece, and return their digest."""
+        incoming = Incoming(self)
+        try:
+            incoming.copy(source)
+            return incoming.keep()
+        finally:
+            incoming.discard()
+
+    def touch(self, digest: str) -> None:
+        """Make an object young again, so that no purge takes it for one that no fact will name."""
+        path = self.path(digest)
+        with contextlib.suppress(OSError):  # the file of another user, which only they may touch
+            if time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
+                os.utime(path)
+
+    def is_whole(self, digest: str) -> bool:
+        """Whether an object is there and its bytes are what its digest says; reads them piece by piece."""
+        try:
+            self.checked(digest)
+        except LineageError:
+            return False
+        return True
+
+    def checked(self, digest: str) -> Path:
+        """Return the path of an object whose bytes are right, checked piece by piece; raises what :meth:`get` does."""
+        path = self.path(digest)
+        try:
+            stamp = file_stamp(path)
+            wrong = self._checked.get(digest) != stamp and cached_sha256(path) != digest
+        except FileNotFoundError:
+            raise self._missing(digest) from None
+        except OSError as problem:
+            raise LineageError(f"{path}: cannot be read ({problem.strerror})") from problem
+        if wrong:
+            raise _changed(path)
+        self._checked[digest] = stamp
+        return path
 
     def get(self, digest: str) -> bytes:
         """Return an object's bytes, checked once while the file's inode, size and times stay as they are.
@@ -164,16 +289,11 @@ class Objects:
             stamp = file_stamp(path)
             data = path.read_bytes()
         except FileNotFoundError:
-            raise UnknownRecord(
-                f"no object {digest} in {self.folder}: it was purged, or never copied to this machine; "
-                f"restore it from a copy, or train again what needs it"
-            ) from None
+            raise self._missing(digest) from None
         except OSError as problem:
             raise LineageError(f"{path}: cannot be read ({problem.strerror})") from problem
         if self._checked.get(digest) != stamp and hashlib.sha256(data).hexdigest() != digest:
-            raise DigestMismatch(
-                f"{path}: its bytes changed since they were stored; restore the file from a copy or train it again"
-            )
+            raise _changed(path)
         self._checked[digest] = stamp
         return data
 
@@ -204,36 +324,14 @@ class Objects:
                     bad.append(digest)
         return bad
 
-
-def save_tensors(tensors: "Mapping[str, Array]") -> bytes:
-    """Return the safetensors bytes of ``tensors``: the same values under the same names make the same bytes.
-
-    Raises :class:`~lineage.errors.BadInput` for no tensor at all, or one that safetensors cannot hold.
-    """
-    import numpy as np
-    from safetensors.numpy import save
-
-    if not tensors:
-        raise BadInput("no tensor to save: give at least one, by name")
-    flat: dict[str, Array] = {}
-    for name in sorted(tensors):
-        tensor = np.asarray(tensors[name])
-        if tensor.dtype.kind not in "biufc":
-            raise BadInput(f"tensor {name!r} holds {tensor.dtype}, which safetensors cannot: give it numbers")
-        little = tensor.astype(tensor.dtype.newbyteorder("<"), copy=False)
-        flat[name] = little if little.flags.c_contiguous else np.ascontiguousarray(little)
-    try:
-        return bytes(save(flat))
-    except Exception as problem:  # safetensors raises KeyError, SafetensorError and more for dtypes it lacks
-        raise BadInput(f"safetensors cannot hold these tensors: {problem}") from problem
+    def _missing(self, digest: str) -> UnknownRecord:
+        return UnknownRecord(
+            f"no object {digest} in {self.folder}: it was purged, or never copied to this machine; "
+            f"restore it from a copy, or train again what needs it"
+        )
 
 
-def load_tensors(data: bytes) -> "dict[str, Array]":
-    """Return the tensors that :func:`save_tensors` wrote; :class:`~lineage.errors.BadInput` if it did not."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        return dict(load(data))
-    except (SafetensorError, KeyError, ValueError) as problem:
-        raise BadInput(f"not a safetensors file: {problem}") from problem
+def _changed(path: Path) -> DigestMismatch:
+    return DigestMismatch(
+        f"{path}: its bytes changed since they were stored; restore the file from a copy or train it again"
+    )

@@ -22,7 +22,7 @@ from disgorge.report.bundle import verify_bundle, write_bundle, write_zip
 from disgorge.statement.bundle_zip import pack, read_members
 from disgorge.statement.signing import new_key, open_envelope, public_pem, sign, sign_bytes
 from lineage.records import canonical
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 from tests.disgorge.report_cases import RECIPES, case, evidence, hexadecimal, plan, sign_again
 from tests.tier import amount, tally
 

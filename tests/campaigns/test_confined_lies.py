@@ -36,7 +36,7 @@ from disgorge.training.sandbox import levels, namespace
 from disgorge.training.sandbox.levels import Level, Reached, words
 from disgorge.training.stored import read_items
 from lineage.shards.add import add_shard
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.tensors import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from tests.registered import register
 from tests.tier import FULL, amount, tally

@@ -34,7 +34,7 @@ from lineage.catalog.projection import open_projection
 from lineage.errors import LineageError
 from lineage.records import Cost, canonical, in_member_order, plain
 from lineage.shards.add import add_shard
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.tensors import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from tests import lookalikes, toys
 from tests.tier import amount, tally

@@ -33,7 +33,7 @@ from lineage.errors import LineageError
 from lineage.recording import recording
 from lineage.records import Component, Composition, Member, Role, Selector, Use, canonical, plain
 from lineage.shards.add import add_shard
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 from policies.packs.load import load_packs
 from policies.request import Standing

@@ -12,7 +12,7 @@ from disgorge.errors import CertificateRefused, ExecutionFailed
 from disgorge.training.recipe import Job
 from disgorge.training.runners.local import Workers
 from lineage.catalog.catalog import Catalog
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 from tests.registered import register
 from tests.tier import tally

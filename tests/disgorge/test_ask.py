@@ -19,7 +19,7 @@ from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox.inputs import stages_of
 from disgorge.training.stored import assemble, read_items
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 from tests.in_process import InProcessRunner
 from tests.registered import register

@@ -39,7 +39,7 @@ from lineage.shards.add import add_items, shard_rows
 from lineage.shards.cut import cut_shard
 from lineage.storage.content import read_content, write_content
 from lineage.storage.manifest import read_manifest, write_manifest
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 from policies.decision import Decision, Owed
 from policies.request import RemovalRequest, Standing

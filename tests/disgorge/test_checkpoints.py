@@ -39,7 +39,7 @@ from disgorge.training.runners.declared import declared
 from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox.levels import Level, Reached, reached
 from lineage.records import Component, Json, digest_of
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.tensors import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from tests.in_process import InProcessRunner
 from tests.tier import FULL

@@ -34,8 +34,9 @@ from disgorge.training.recipe import Job, device_of
 from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox.levels import Level, Reached
 from disgorge.training.sandbox.nvidia import SHARED, Gpu, lacking
-from disgorge.training.torch_settings import as_arrays_on_host, torch_set
+from disgorge.training.torch_settings import torch_set
 from lineage.records import Component, Selector, digest_of, plain
+from lineage.storage.tensors import as_array
 from lineage.workspace import Workspace
 from tests import toys
 from tests.disgorge.methods.taught import assembled, train
@@ -134,9 +135,9 @@ def test_a_torch_that_can_use_no_gpu_says_so(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_tensors_become_arrays_wherever_they_lie() -> None:
     learned = torch.ones(2, requires_grad=True)
-    found = as_arrays_on_host({"tensor": learned, "array": np.zeros(1)})
-    assert isinstance(found["tensor"], np.ndarray)
-    assert (found["tensor"].tolist(), found["array"].tolist()) == ([1.0, 1.0], [0.0])
+    found = as_array(learned)
+    assert isinstance(found, np.ndarray)
+    assert (found.tolist(), as_array(np.zeros(1)).tolist()) == ([1.0, 1.0], [0.0])
 
 
 @pytest.mark.parametrize("name", ["tangent_composition", "shard_graph"])

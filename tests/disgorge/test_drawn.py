@@ -15,7 +15,7 @@ from disgorge.locations.report_images import drawings, outlived
 from disgorge.removal.dry_run import preview
 from disgorge.report.compile import evidence_of, report_case
 from disgorge.request.case import case_of, plan_of
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 from tests.registered import register
 from tests.toys import carry, granted_plan, person, populate, remove, residuals, toy_of, trained_toy

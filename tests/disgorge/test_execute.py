@@ -36,7 +36,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.errors import LedgerBroken, LineageError
 from lineage.records import Composition, Selector, plain
 from lineage.shards.add import add_shard, shard_rows
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.tensors import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from policies.events import EventKind
 from policies.taxonomy import Outcome

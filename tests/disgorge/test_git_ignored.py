@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lineage.git_ignored import HOME, WORKSPACE, ignore_data
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import fine
 from tests.toys import carry, granted_plan, live_shards, person, populate, toy_of, train

@@ -19,7 +19,8 @@ from disgorge.locations.folder import Folder
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from lineage.errors import DigestMismatch
 from lineage.ledger.fact_kinds import PurgedFact
-from lineage.storage.objects import save_tensors, sha256_of
+from lineage.storage.objects import sha256_of
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 from tests.disgorge.test_purge import Removal
 

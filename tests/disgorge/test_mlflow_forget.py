@@ -17,7 +17,8 @@ from disgorge.locations.mlflow import Mlflow, unexplained_in
 from disgorge.tracking.client import Store, database_beside, own_database, tracking_uri
 from disgorge.tracking.registry import Registry
 from lineage.records import Composition, Member, plain
-from lineage.storage.objects import save_tensors, sha256_of
+from lineage.storage.objects import sha256_of
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 
 OLD, NEW = save_tensors({"w": np.arange(4.0)}), save_tensors({"w": np.arange(4.0) * 2})

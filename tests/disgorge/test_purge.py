@@ -41,7 +41,7 @@ from lineage.records import (
 )
 from lineage.shards.add import add_items, shard_rows
 from lineage.shards.cut import cut_shard
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 from tests.stores import quiet_dvc
 

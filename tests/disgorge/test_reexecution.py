@@ -37,7 +37,7 @@ from disgorge.statement.signing import read_key
 from disgorge.verify.verify import Verified, verify_bundle
 from lineage.errors import DigestMismatch
 from lineage.records import Component, canonical, in_member_order, plain
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.tensors import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from tests import toys
 from tests.campaigns.test_bundle_bytes import put

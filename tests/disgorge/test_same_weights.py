@@ -10,7 +10,7 @@ from safetensors.numpy import save
 from disgorge.locations.fingerprints import holds_any, tensor_digests
 from disgorge.locations.references import tensors_that_go
 from lineage.records import Component, plain
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 
 OLD = np.arange(32, dtype=np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from lineage.errors import LineageError
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.tensors import load_tensors, save_tensors
 from tests.fuzz.kind import Kind
 from tests.fuzz.place import Place
 from tests.fuzz.strategies import CHANGES, DAMAGE, VALUE, changed, damaged

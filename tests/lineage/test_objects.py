@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
-from lineage.storage.objects import Objects, cached_sha256, load_tensors, save_tensors
+from lineage.storage.objects import Objects, cached_sha256
+from lineage.storage.tensors import load_tensors, save_tensors
 from tests.toys import no_file_larger_than
 
 ARRAYS = hnp.arrays(

@@ -30,7 +30,7 @@ import numpy as np
 from averages import Averages
 
 from disgorge.method import Items, Progress, Toy, no_progress
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 
 SIZE = 8
 """Bytes that are hidden."""

@@ -10,6 +10,7 @@ from lineage.errors import DigestMismatch, LineageError, UnknownRecord
 from lineage.ledger.fact_kinds import FACT_KINDS, FactBody, said
 from lineage.records import Json, Shard, shard_digest
 from lineage.shards.files import check_manifests
+from lineage.storage.components import files_of
 from lineage.storage.content import item_digests, read_content
 
 _RESTORE = "restore the file from a copy"
@@ -30,6 +31,18 @@ def _objects(snapshot: Snapshot) -> Iterator[Finding]:
     plans = {case.plan: case.request.id for case in snapshot.cases.values() if case.plan and not case.closed}
     needed |= plans
     places = {entry.record.digest: entry.seq for entry in snapshot.components()}
+    for entry in snapshot.components():
+        files = files_of(objects, entry.record.digest)
+        needed |= {file.sha256: f"{entry.record.name}: {file.path}" for file in files}
+        places |= {file.sha256: entry.seq for file in files}
+        if entry.record.files and not files and objects.exists(entry.record.digest):
+            yield Finding(
+                DIGEST_MISMATCH,
+                entry.record.name,
+                f"the bytes of {entry.record.digest} do not list the files of a component",
+                _restore(entry.record.digest, plans),
+                fact=entry.seq,
+            )
     places |= {case.plan: _planned(case) for case in snapshot.cases.values() if case.plan and not case.closed}
     for digest in objects.check():
         yield Finding(

@@ -35,7 +35,14 @@ def generator_of(seed: int) -> torch.Generator:
 
 def as_tensors(arrays: "Mapping[str, Array]") -> dict[str, Tensor]:
     """Return copies of arrays in torch's own memory: kernels may round differently on unaligned memory."""
-    return {name: torch.tensor(np.asarray(array)) for name, array in arrays.items()}
+    return {name: _as_tensor(np.asarray(array)) for name, array in arrays.items()}
+
+
+def _as_tensor(array: "Array") -> Tensor:
+    if array.dtype.kind in "biufc" and hasattr(np, array.dtype.name):
+        return torch.tensor(array)
+    bits = torch.tensor(array.view(f"u{array.dtype.itemsize}"))  # bfloat16 and smaller, which torch takes as bits
+    return bits.view(getattr(torch, array.dtype.name))
 
 
 def as_arrays(tensors: Mapping[str, Tensor]) -> "dict[str, Array]":

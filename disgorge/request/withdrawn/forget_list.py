@@ -77,13 +77,18 @@ class ForgetList:
         """Digests of single tensors of the weights that go, noted before the purge."""
         return frozenset(self.read().tensors)
 
+    @property
+    def files(self) -> dict[str, int]:
+        """The files of the components that go, by digest with their sizes, noted before the purge."""
+        return self.read().files
+
     def note_overlap(self, noted: OverlapFact) -> None:
         """Keep a copy of the fact about this list, which exposes a line forged into the ledger."""
         self._write(replace(self.read(), overlap=plain(noted)))
 
-    def note_tensors(self, tensors: Iterable[str]) -> None:
-        """Keep the digests of tensors that go: after the purge they cannot be computed any more."""
-        self._write(replace(self.read(), tensors=sorted(tensors)))
+    def note_tensors(self, tensors: Iterable[str], files: Mapping[str, int]) -> None:
+        """Keep the digests of tensors and files that go: after the purge they cannot be computed any more."""
+        self._write(replace(self.read(), tensors=sorted(tensors), files=dict(files)))
 
     def note_found(self, traces: int, recognized: Iterable[str]) -> None:
         """Keep what the searches found before the purge: the controls of the searches afterwards."""

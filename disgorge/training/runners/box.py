@@ -22,6 +22,7 @@ from typing import IO, Any
 import disgorge
 from disgorge.training.kernels import steered
 from disgorge.training.runners.output import Output
+from disgorge.training.runners.received import Received, receive
 from disgorge.training.sandbox import nvidia
 from disgorge.training.sandbox.bytecode import bytecode_of
 from disgorge.training.sandbox.inputs import Stage
@@ -29,6 +30,7 @@ from disgorge.training.sandbox.levels import Level, Reached, with_gpu
 from disgorge.training.sandbox.namespace import FILTERED, PYTHON, command, package_folders
 from disgorge.training.sandbox.seccomp import filter_descriptor, filter_program
 from lineage.records import Json
+from lineage.storage.objects import Objects
 from lineage.workspace import Workspace
 
 WORKER = "disgorge.training.runners.worker"
@@ -141,17 +143,30 @@ class Box:
                 self._stdin.write(each)
             self._stdin.flush()
 
+    def components(self, objects: Objects) -> Iterator[tuple[dict[str, Any], bytes | Received]]:
+        """Yield what it says, as :meth:`frames` does, and with its result the component it made, aside among objects.
+
+        Raises :class:`~lineage.errors.LineageError` for a result that is no component, or that there is no room for.
+        """
+        return self._frames(_MOST_OF_A_RESULT, objects)
+
     def frames(self, most: int = _MOST_OF_A_RESULT) -> Iterator[tuple[dict[str, Any], bytes]]:
         """Yield what it says, each message with the bytes that come with it, of which there are at ``most`` so many.
 
         Ends when it does, or says nonsense.
         """
+        return ((message, data) for message, data in self._frames(most) if isinstance(data, bytes))
+
+    def _frames(self, most: int, objects: Objects | None = None) -> Iterator[tuple[dict[str, Any], bytes | Received]]:
         with contextlib.closing(Output(self.process)) as output:
             while True:
                 with contextlib.suppress(ValueError, OSError):  # not what a worker says
                     line = output.readline(_MOST_OF_A_LINE)
                     message = json.loads(line) if line.endswith(b"\n") else None
                     if isinstance(message, dict):
+                        if objects is not None and "result" in message:
+                            yield message, receive(output, message, objects)
+                            continue
                         size = message.get("size", 0)
                         if isinstance(size, int) and 0 <= size <= most:
                             data = output.read(size) if size else b""

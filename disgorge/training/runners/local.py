@@ -28,6 +28,7 @@ from disgorge.training.recipe import Done, Job, OnProgress, device_of, no_more, 
 from disgorge.training.runners.box import Box
 from disgorge.training.runners.checkpoints import SECONDS_BETWEEN, KeptCheckpoints, unsaid
 from disgorge.training.runners.declared import method_for
+from disgorge.training.runners.received import ENDED, Received
 from disgorge.training.sandbox.levels import Level, reached
 from disgorge.training.sandbox.nvidia import DEVICE, gpu, lacking
 from disgorge.training.sandbox.staged import Staged, items_as_bytes
@@ -37,7 +38,6 @@ from lineage.workspace import Workspace
 
 TRIES = 3
 """How often a job is begun whose process got other kernels than were set, before the machine is said to fail."""
-ENDED = "the worker process ended; run the command again to go on"
 
 
 class Workers:
@@ -97,8 +97,8 @@ class Workers:
                     on_progress(order.job.name, message["done"], message["total"])
                     continue
                 if "checkpoint" in message:
-                    if order.job.resumes:
-                        self.checkpoints.keep(_done(order, message, sha256(data).hexdigest(), b""), data)
+                    if order.job.resumes and isinstance(data, bytes):
+                        self.checkpoints.keep(_done(order, message, sha256(data).hexdigest()), data)
                     continue
                 running.discard(number)
                 if message.get("kernels") and order.tries < TRIES:
@@ -109,10 +109,10 @@ class Workers:
                     if not message.get("machine") or (order.is_confined is not None and order.box.raised):
                         self.checkpoints.delete(order.job)  # what it went on from, or kept, may be why
                     raise _failed(order, message)
-                digest = self.workspace.objects.put(data) if trains(order.job.recipe) else ""
+                digest = _kept(order, data) if isinstance(data, Received) else ""
                 order.box.note_modules(message.get("uncompiled"))
                 self._let_go(order)
-                yield _done(order, message, digest, data if not digest else b"")
+                yield _done(order, message, digest, data)
                 todo += _orders(more())
                 self._start_ahead(todo)
         finally:
@@ -180,6 +180,8 @@ class Workers:
     def _let_go(self, order: "_Order") -> None:
         self._running.pop(order.number, None)
         order.box.close()
+        if order.received is not None:
+            order.received.discard()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ def _orders(jobs: Iterable[Job]) -> "list[_Order]":
 
 
 _numbers = itertools.count(1)
-_Heard = Queue[tuple[int, dict[str, Any], bytes]]
+_Heard = Queue[tuple[int, dict[str, Any], bytes | Received]]
 
 
 @dataclass(slots=True, eq=False)
@@ -220,6 +222,8 @@ class _Order:
     """Whether the process confined itself, None until it is ready."""
     checkpoint: str = ""
     """The digest of the one that it goes on from, "" if it begins from nothing."""
+    received: Received | None = None
+    """The component that it made, aside until it is kept."""
 
 
 def _libraries(order: _Order) -> tuple[str, ...]:
@@ -233,7 +237,21 @@ def _libraries(order: _Order) -> tuple[str, ...]:
 def _listen(order: _Order, told: Mapping[str, Json], heard: _Heard) -> None:
     """Give a process its order and pass on what it says; one that ends without a result has failed."""
     order.box.order(told, *map(items_as_bytes, order.job.given))
-    for message, data in order.box.frames():
+    try:
+        _pass_on(order, heard)
+    except LineageError as problem:  # of a result that cannot be taken
+        machine = isinstance(problem.__cause__, OSError)
+        heard.put((order.number, {"error": str(problem), "machine": machine}, b""))
+
+
+def _pass_on(order: _Order, heard: _Heard) -> None:
+    box = order.box
+    said: Iterator[tuple[dict[str, Any], bytes | Received]] = box.frames()
+    if box.stage.source is not None and trains(order.job.recipe):
+        said = box.components(box.stage.source.objects)
+    for message, data in said:
+        if isinstance(data, Received):
+            order.received = data
         if "ready" in message:
             order.is_confined = bool(message.get("confined"))
         elif "error" in message or ("result" in message and _is_dated(message)):
@@ -261,14 +279,22 @@ def _is_time(value: Json) -> bool:
         return False
 
 
-def _done(order: _Order, message: Mapping[str, Any], digest: str, answer: bytes) -> Done:
+def _kept(order: _Order, received: Received) -> str:
+    try:
+        return received.keep()
+    except LineageError as error:
+        raise ExecutionFailed(f"{_doing(order.job)} {order.job.name} failed: {error}") from error.__cause__
+
+
+def _done(order: _Order, message: Mapping[str, Any], digest: str, data: bytes | Received = b"") -> Done:
     came = order.box.reached
     if came.level is Level.LANDLOCK and not order.is_confined:
         came = replace(came, level=Level.PROCESS)
     started, ended = (dt.datetime.fromisoformat(message[name]) for name in ("started", "ended"))
     used = distributions_used(_paths(message.get("loaded")), _libraries(order))
     environment = message["environment"] | {"distributions": used}
-    return Done(order.job, digest, started, ended, came, environment, answer, order.checkpoint)
+    answer, files = (b"", data.files) if isinstance(data, Received) else (data, False)
+    return Done(order.job, digest, started, ended, came, environment, answer, order.checkpoint, files)
 
 
 def _paths(said: Any) -> list[str]:

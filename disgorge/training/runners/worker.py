@@ -5,7 +5,8 @@ order on standard input, a JSON line with ``recipe``, the ``method`` as the entr
 ``libraries``, the ``variables`` that steer kernels, the ``gpu`` it is given, None without one, and the ``sizes`` of the
 sets of items that follow it; perhaps with ``keeps``, the seconds after which its state is kept, and the ``checkpoint``
 among its inputs that it goes on from. What it says leaves as JSON lines: ``ready``; ``done`` of ``total``;
-``checkpoint``, and in the end ``result``, whose bytes follow them, or ``error``. It ends when standard input does.
+``checkpoint``, and in the end ``result``, whose bytes follow them, or ``error``. Of a result with ``files`` these are a
+listing of paths and sizes, which the bytes of the files follow. It ends when standard input does.
 """
 
 import datetime as dt
@@ -34,7 +35,9 @@ from disgorge.training.sandbox.nvidia import DEVICE
 from disgorge.training.sandbox.staged import Staged, items_from
 from lineage.errors import LineageError
 from lineage.records import Json
-from lineage.storage.objects import save_tensors
+from lineage.storage.components import files_in
+from lineage.storage.objects import PIECE
+from lineage.storage.tensors import save_tensors
 
 if TYPE_CHECKING:
     from disgorge.method import Tensors
@@ -93,6 +96,7 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice", given: Seque
         device = "cpu" if order.get("gpu") is None else DEVICE
         kept = _Kept(order, inputs, say, started) if order.get("keeps") is not None else NO_CHECKPOINTS
         made = carry_out(inputs, recipe, method=method, given=given, device=device, progress=progress, checkpoints=kept)
+        files = [] if isinstance(made, bytes) else files_in(made)
         environment = environment_in_use(order["libraries"], given=order.get("gpu"))
         if other := not_as_asked(order["variables"], environment["kernels"]):
             say(error=f"{other}; run the command again", machine=True, kernels=True)
@@ -104,17 +108,24 @@ def serve(order: Mapping[str, Json], inputs: Staged, say: "_Voice", given: Seque
             say(error=str(error), machine=isinstance(error, OSError) or isinstance(error.__cause__, OSError))
     else:
         ended = dt.datetime.now(dt.UTC)
-        say(
-            made, result=True, size=len(made), started=started.isoformat(), ended=ended.isoformat(),
-            environment=environment, uncompiled=_uncompiled(inputs.code), loaded=_loaded(),
-        )  # fmt: skip
+        told = {
+            "result": True, "started": started.isoformat(), "ended": ended.isoformat(), "environment": environment,
+            "uncompiled": _uncompiled(inputs.code), "loaded": _loaded(),
+        }  # fmt: skip
+        if isinstance(made, bytes):
+            say(made, size=len(made), **told)
+        else:
+            say(listing := json.dumps(files).encode(), size=len(listing), files=True, **told)
+            for path, size in files:
+                say.send(made / path, size)
 
 
 class _Kept:
     """Checkpoints that leave as bytes, like a result: nothing that a job writes outlives it."""
 
     def __init__(self, order: Mapping[str, Json], inputs: Staged, say: "_Voice", started: dt.datetime) -> None:
-        self.last = inputs.tensors(order["checkpoint"]) if order.get("checkpoint") else None
+        last = inputs.tensors(order["checkpoint"]) if order.get("checkpoint") else None
+        self.last = None if isinstance(last, Path) else last
         self._order = order
         self._say = say
         self._started = started
@@ -179,6 +190,16 @@ class _Voice:
         self._stream.write(json.dumps(message).encode() + b"\n")
         self._stream.write(data)
         self._stream.flush()
+
+    def send(self, path: Path, size: int) -> None:
+        """Send the bytes of a file, piece by piece, as many as were announced; fewer end this process."""
+        with path.open("rb") as file:
+            while size and (piece := file.read(min(PIECE, size))):
+                self._stream.write(piece)
+                size -= len(piece)
+        self._stream.flush()
+        if size:
+            raise OSError(f"{path} became shorter while it was sent")
 
 
 def _take_standard_output() -> BinaryIO:

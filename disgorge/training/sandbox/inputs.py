@@ -64,7 +64,7 @@ class Stage:
                 if kind == "shard":
                     staged.write_items(digest, *shard_items(source, digest))
                 else:
-                    staged.write_component(digest, source.objects.get(digest))
+                    staged.write_stored(digest, source.objects)
             except UnknownRecord:
                 continue
 

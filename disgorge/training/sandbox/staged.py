@@ -1,10 +1,12 @@
 """The inputs of one sandboxed job, as files in a folder: written outside, read inside by numpy alone.
 
-Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files, and
-local code is a folder of its files. Every file has the same mode and time, so that nothing but its bytes comes along.
+Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files or
+folders, and local code is a folder of its files. Every file has the same mode and time, so that nothing but its bytes
+comes along.
 """
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,7 +15,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from disgorge.errors import ExecutionFailed
 from disgorge.method import Items
-from lineage.storage.objects import load_tensors
+from lineage.errors import LineageError
+from lineage.storage.components import copy_object, lay_out, tree_of
+from lineage.storage.objects import Objects
+from lineage.storage.tensors import read_tensors
 from lineage.storage.tree import Tree
 
 if TYPE_CHECKING:
@@ -32,9 +37,11 @@ class Staged:
         """Return a shard's items; :class:`ExecutionFailed` if it is none of the inputs."""
         return items_from(_there(self._items(shard), "shard", shard))
 
-    def tensors(self, component: str) -> "Tensors":
-        """Return a component's tensors; :class:`ExecutionFailed` if it is none of the inputs."""
-        return load_tensors(_there(self._component(component), "component", component).read_bytes())
+    def tensors(self, component: str) -> "Tensors | Path":
+        """Return a component's tensors, or its folder; :class:`ExecutionFailed` if it is none of the inputs."""
+        if (folder := self._component_folder(component)).is_dir():
+            return folder
+        return read_tensors(_there(self._component(component), "component", component))
 
     def write_items(self, shard: str, digests: tuple[str, ...], arrays: "Mapping[str, Any]") -> None:
         """Write a shard's items."""
@@ -47,6 +54,24 @@ class Staged:
         path = self._component(component)
         path.write_bytes(data)
         _as_any_other(path)
+
+    def write_stored(self, component: str, objects: Objects) -> None:
+        """Write a stored component, its tensors or the files of its folder, piece by piece; raises what reading does.
+
+        Nothing is left of one that cannot be read.
+        """
+        files, folder = tree_of(objects, component), self._component_folder(component)
+        if files is None:
+            copy_object(objects, component, self._component(component))
+            _as_any_other(self._component(component))
+            return
+        try:
+            for path in lay_out(objects, files, folder):
+                _as_any_other(path)
+        except LineageError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        _folders_as_any_other(folder)
 
     @property
     def code(self) -> Path:
@@ -61,14 +86,16 @@ class Staged:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(tree.data[file.path])
             _as_any_other(path)
-        for folder in sorted((path for path in self.code.rglob("*") if path.is_dir()), reverse=True):
-            os.utime(folder, (1, 1))
+        _folders_as_any_other(self.code)
 
     def _items(self, shard: str) -> Path:
         return self.folder / f"{shard}.npz"
 
     def _component(self, component: str) -> Path:
         return self.folder / f"{component}.safetensors"
+
+    def _component_folder(self, component: str) -> Path:
+        return self.folder / f"{component}.files"
 
 
 def write_items(file: Path | BinaryIO, digests: tuple[str, ...], arrays: "Mapping[str, Any]") -> None:
@@ -114,6 +141,12 @@ def _as_any_other(path: Path) -> None:
     """Give a file the mode and time of every other."""
     path.chmod(0o444)
     os.utime(path, (1, 1))
+
+
+def _folders_as_any_other(top: Path) -> None:
+    for folder in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
+        os.utime(folder, (1, 1))
+    os.utime(top, (1, 1))
 
 
 def _texts(joined: Any, lengths: Any) -> Any:

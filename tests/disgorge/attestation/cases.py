@@ -14,7 +14,7 @@ from lineage.formats.read import Intake
 from lineage.ledger.fact_kinds import ComponentFact, CompositionFact, ReleaseFact
 from lineage.records import Component, Composition, Json, Member, Role, Shard, Use, in_member_order
 from lineage.shards.add import add_items
-from lineage.storage.objects import save_tensors
+from lineage.storage.tensors import save_tensors
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 

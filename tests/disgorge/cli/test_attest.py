@@ -10,7 +10,7 @@ import pytest
 from disgorge.training.sandbox.levels import reached
 from lineage.ledger.fact_kinds import ReleaseContainedFact
 from lineage.recording import recording
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 from tests import toys
 from tests.disgorge.attestation.by_hand import elsewhere, serve

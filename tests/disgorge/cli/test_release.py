@@ -7,7 +7,7 @@ import numpy as np
 from lineage.catalog.catalog import Catalog
 from lineage.recording import recording
 from lineage.storage.content import read_content
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 from tests.disgorge.cli.conftest import RELEASE, fine
 

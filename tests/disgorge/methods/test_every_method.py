@@ -17,7 +17,7 @@ import torch
 from disgorge.errors import BadModel
 from disgorge.method import Items, as_resumable, methods, offers_for
 from lineage.records import Role
-from lineage.storage.objects import load_tensors, save_tensors
+from lineage.storage.tensors import load_tensors, save_tensors
 from policies.taxonomy import Guarantee, Remedy
 from tests.disgorge.methods.taught import (
     ROOT,
