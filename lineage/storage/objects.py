@@ -148,10 +148,16 @@ class Objects:
         path = self.path(digest)
         if not path.is_file() or path.read_bytes() != data:
             write_atomically(path, data)
-        elif time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
-            with contextlib.suppress(OSError):  # the file of another user, which only they may touch
-                os.utime(path)  # young again, so that no purge takes it for one that no fact will name
+        else:
+            self.touch(digest)
         return digest
+
+    def touch(self, digest: str) -> None:
+        """Make an object that is stored again young, so that no purge takes it for one that no fact will name."""
+        path = self.path(digest)
+        if time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
+            with contextlib.suppress(OSError):  # the file of another user, which only they may touch
+                os.utime(path)
 
     def get(self, digest: str) -> bytes:
         """Return an object's bytes, checked once while the file's inode, size and times stay as they are.
