@@ -213,6 +213,10 @@ ROOMS = {
         lineage/storage lineage/workspace policies/request policies/taxonomy
     """,
     "lineage": "lineage/catalog lineage/ledger lineage/storage",
+    "lineage/artifacts": """
+        lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/private_files lineage/records
+        lineage/shards lineage/storage lineage/workspace
+    """,
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",
     "lineage/dvc": "lineage/activity lineage/errors",
     "lineage/formats": "lineage/errors lineage/records lineage/storage",

@@ -89,7 +89,12 @@ class Objects(Location):
     def _left_by_jobs(self, target: Target) -> list[Path]:
         """Return the copies of the target that a killed job was given, named by digest, and what it learned of it."""
         names = {*target.shards, *target.weights}
-        copies = [path for stage in stages_of(self.workspace) for path in stage.rglob("*") if path.stem in names]
+        copies = [  # of artifacts, all in the folder that has the name
+            path
+            for stage in stages_of(self.workspace)
+            for path in stage.rglob("*")
+            if path.stem in names or not names.isdisjoint(path.relative_to(stage).parts)
+        ]
         return copies + checkpoints_naming(self.workspace, names)
 
     def _digests_named(self) -> dict[str, frozenset[str] | None]:

@@ -19,7 +19,9 @@ class SourceFiles(Location):
         return Traces(unsupported=tuple(self._still_there(target)))
 
     def _still_there(self, target: Target) -> Iterator[str]:
+        artifacts = {name for name, digest in self.workspace.ledger.state().artifacts if digest in target.weights}
         for name, source in sources_of(self.workspace, (*target.shards, *target.weights)):
+            name = f"artifact {name}" if name in artifacts else name
             where, still = shown(source.path, self.workspace.root), unchanged_files(source)
             tracked = is_tracked(source)
             again = "DVC tracks it, and keeps it in its cache" if tracked else ""

@@ -10,6 +10,7 @@ from disgorge.declaration import written
 from disgorge.errors import ExecutionFailed
 from disgorge.method import NO_CHECKPOINTS, Checkpoints, Items, Method, Progress, as_resumable, no_progress
 from disgorge.training.answer import answer, lay_out
+from disgorge.training.assemble import artifacts_for
 from disgorge.training.recipe import Inputs
 from disgorge.training.torch_settings import as_arrays_on_host, torch_set
 from lineage.records import Json
@@ -47,11 +48,13 @@ def carry_out(
         )
     items = tuple(inputs.items(use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
     parts = tuple(inputs.tensors(use["digest"]) for use in recipe["uses"] if use["of"] == "component")
+    folders = tuple(inputs.artifact(use["digest"]) for use in recipe["uses"] if use["of"] == "artifact")
+    more = artifacts_for(method.train, folders, of=f"{method.name}.train")
     deterministic = recipe.get("deterministic", True)
     with torch_set(threads=recipe["threads"], device=recipe.get("device", "cpu"), deterministic=deterministic):
         asked, resumable = (recipe["kind"], recipe["parameters"], items, parts), as_resumable(method)
         if resumable is None:
-            tensors = method.train(*asked, progress=progress)
+            tensors = method.train(*asked, progress=progress, **more)
         else:
-            tensors = resumable.train(*asked, progress=progress, checkpoints=checkpoints)
+            tensors = resumable.train(*asked, progress=progress, checkpoints=checkpoints, **more)
         return save_tensors(as_arrays_on_host(tensors))

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from disgorge.method import Items
@@ -40,6 +41,9 @@ class Inputs(Protocol):
 
     def tensors(self, component: str) -> "Tensors":
         """Return a component's tensors."""
+
+    def artifact(self, artifact: str) -> Path:
+        """Return the folder of an artifact's files, to read."""
 
 
 @dataclass(frozen=True, slots=True)

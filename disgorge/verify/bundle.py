@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from disgorge.errors import BundleBroken, CertificateRefused
-from disgorge.statement.bundle_zip import ATTESTATIONS, CODE, INPUTS, WEIGHTS, is_name
+from disgorge.statement.bundle_zip import ARTIFACTS, ATTESTATIONS, CODE, INPUTS, WEIGHTS, is_name
 from disgorge.statement.certificate import Certificate, issue
 from disgorge.statement.predicate import EARLIER_TYPES, PREDICATE_TYPE, STATEMENT_TYPE, Predicate, subjects_of
 from disgorge.statement.records import AGAIN, SLICE, Records, record_files
@@ -32,8 +32,8 @@ _UNSIGNED = frozenset({STATEMENT, PDF, PDF_SIGNATURE})
 class Bundle:
     """A bundle whose parts agree, read back, and the sentences about what was checked.
 
-    ``inputs``, ``weights`` and ``code``, the listings and files of trees, are what is attached, by digest;
-    ``attestations`` are envelopes and public keys, by name.
+    ``inputs``, ``weights``, ``code`` and ``artifacts``, the listings and files of trees, are what is attached, by
+    digest; ``attestations`` are envelopes and public keys, by name.
     """
 
     predicate: Predicate
@@ -42,6 +42,7 @@ class Bundle:
     inputs: Mapping[str, bytes]
     weights: Mapping[str, bytes]
     code: Mapping[str, bytes]
+    artifacts: Mapping[str, bytes]
     attestations: Mapping[str, bytes]
     checked: tuple[str, ...]
 
@@ -77,7 +78,8 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Bundle:
         certificate,
         inputs=_attached(members, INPUTS, ".parquet", allowed=read["shard"]),
         weights=_by_sha256(members, WEIGHTS, ".safetensors", allowed=components),
-        code=_code(members, trees={note.recipe["code"] for note in records.recipes if "code" in note.recipe}),
+        code=_trees(members, CODE, {note.recipe["code"] for note in records.recipes if "code" in note.recipe}),
+        artifacts=_trees(members, ARTIFACTS, read["artifact"]),
         attestations={name: data for name, data in members.items() if name.startswith(ATTESTATIONS)},
         checked=(
             f"the statement's signature{' and that of the PDF' * predicate.pdf}, by key {opened.key_id[:16]}",
@@ -201,14 +203,15 @@ def _by_sha256(members: Mapping[str, bytes], folder: str, ending: str, *, allowe
     return attached
 
 
-def _code(members: Mapping[str, bytes], *, trees: set[str]) -> dict[str, bytes]:
+def _trees(members: Mapping[str, bytes], folder: str, trees: set[str]) -> dict[str, bytes]:
     """Return the listings and files of attached trees; each that is there must be whole."""
-    listings = {digest: members[f"{CODE}{digest}.bin"] for digest in trees if f"{CODE}{digest}.bin" in members}
+    listings = {digest: members[f"{folder}{digest}.bin"] for digest in trees if f"{folder}{digest}.bin" in members}
     files = {digest: files_listed(listing) for digest, listing in listings.items()}
     if broken := sorted(digest for digest, listed in files.items() if listed is None):
-        raise BundleBroken(f"{CODE}{broken[0]}.bin is not the listing of a tree; {AGAIN}")
+        raise BundleBroken(f"{folder}{broken[0]}.bin is not the listing of a tree; {AGAIN}")
     listed = {file.sha256 for each in files.values() for file in each or ()}
-    found = _by_sha256(members, CODE, ".bin", allowed={*listings, *listed})
+    found = _by_sha256(members, folder, ".bin", allowed={*listings, *listed})
     if lacking := sorted(listed - found.keys()):
-        raise BundleBroken(f"{CODE}{lacking[0]}.bin is missing, and the code of a recipe lists it; {AGAIN}")
+        what = "code of a recipe" if folder == CODE else "artifact of a recipe"
+        raise BundleBroken(f"{folder}{lacking[0]}.bin is missing, and the {what} lists it; {AGAIN}")
     return found

@@ -14,7 +14,7 @@ from lineage.private_files import SOURCES
 from lineage.records import Artifact
 from lineage.storage.large_files import copied
 from lineage.storage.objects import cached_sha256
-from lineage.storage.tree import Tree, TreeFile, files_listed, regular_files
+from lineage.storage.tree import Tree, TreeFile, files_listed, listed, regular_files
 from lineage.workspace import Workspace
 
 _TORCH = frozenset((".pt", ".pth", ".ckpt", ".bin", ".tar"))
@@ -141,3 +141,9 @@ def pickled(path: Path, tree: Tree) -> tuple[str, ...]:
         if kind in _PICKLED or is_pickle or (kind in _TORCH and head == b"PK\3\4"):
             found.append(file.path)
     return tuple(found)
+
+
+def objects_of(workspace: Workspace, artifact: Artifact) -> tuple[str, ...]:
+    """Return the objects that a workspace keeps of an artifact, its files before the listing that names them."""
+    files = () if artifact.in_place else listed(workspace.objects, artifact.digest)
+    return (*dict.fromkeys(file.sha256 for file in files), artifact.digest)

@@ -176,10 +176,11 @@ class Catalog:
         withdrawn: Collection[str] = (),
         also: Collection[str] = (),
         spare: Collection[str] = (),
+        artifacts: Collection[str] = (),
     ) -> Impact:
         """Return what removing the selected items, and ``also`` by digest, touches; nothing at all is an empty impact.
 
-        ``spare`` are items, by digest, that stay whatever selects them.
+        ``spare`` are items, by digest, that stay whatever selects them; ``artifacts``, by digest, go as well.
 
         ``withdrawn`` are shards that held selected items, and selected artifacts, by digest, which are withdrawn
         already: what learned from them and is still there counts too.
@@ -191,8 +192,9 @@ class Catalog:
         """
         self._refuse_unknown_releases()
         forget = ForgetSet(self._items, selectors, also, spare)
-        changes, artifacts = forget.changes(), selected_artifacts(self.artifacts(), selectors)
-        selected = {*(change.before.digest for change in changes), *(artifact.digest for artifact in artifacts)}
+        changes = forget.changes()
+        going = {*artifacts, *(each.digest for each in selected_artifacts(self.artifacts(), selectors))}
+        selected = {*(change.before.digest for change in changes), *going}
         origins = cut_from(self.shards(live=False), {*withdrawn, *selected})
         below = defaultdict[str, list[tuple[str, Use]]](list)
         for target, uses in self._state.influences.items():
@@ -220,7 +222,7 @@ class Catalog:
             items=items,
             subjects=subjects,
             duplicates=duplicates,
-            artifacts=artifacts,
+            artifacts=tuple(artifact for artifact in self.artifacts() if artifact.digest in going),
         )
 
     # What learned from what --------------------------------------------------------------------------------------

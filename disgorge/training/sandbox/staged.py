@@ -1,7 +1,8 @@
 """The inputs of one sandboxed job, as files in a folder: written outside, read inside by numpy alone.
 
-Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files, and
-local code is a folder of its files. Every file has the same mode and time, so that nothing but its bytes comes along.
+Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files;
+artifacts and local code are folders of their files. Every file has the same mode and time, so that nothing but its
+bytes comes along.
 """
 
 import os
@@ -36,6 +37,17 @@ class Staged:
         """Return a component's tensors; :class:`ExecutionFailed` if it is none of the inputs."""
         return load_tensors(_there(self._component(component), "component", component).read_bytes())
 
+    def artifact(self, artifact: str) -> Path:
+        """Return the folder of an artifact's files; :class:`ExecutionFailed` if it is none of the inputs."""
+        folder = self.artifact_folder(artifact)
+        if not folder.is_dir():
+            raise ExecutionFailed(f"artifact {artifact[:12]} is not there; restore it, or plan again")
+        return folder
+
+    def artifact_folder(self, artifact: str) -> Path:
+        """Return where an artifact's files are written, below the inputs of the job."""
+        return self.folder / artifact
+
     def write_items(self, shard: str, digests: tuple[str, ...], arrays: "Mapping[str, Any]") -> None:
         """Write a shard's items."""
         path = self._items(shard)
@@ -61,8 +73,16 @@ class Staged:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(tree.data[file.path])
             _as_any_other(path)
-        for folder in sorted((path for path in self.code.rglob("*") if path.is_dir()), reverse=True):
-            os.utime(folder, (1, 1))
+        _date_folders(self.code)
+
+    def seal_artifact(self, artifact: str) -> None:
+        """Give the files and folders of an artifact that was written the mode and time of every other."""
+        folder = self.artifact_folder(artifact)
+        for path in folder.rglob("*"):
+            if path.is_file():
+                _as_any_other(path)
+        _date_folders(folder)
+        os.utime(folder, (1, 1))
 
     def _items(self, shard: str) -> Path:
         return self.folder / f"{shard}.npz"
@@ -114,6 +134,11 @@ def _as_any_other(path: Path) -> None:
     """Give a file the mode and time of every other."""
     path.chmod(0o444)
     os.utime(path, (1, 1))
+
+
+def _date_folders(folder: Path) -> None:
+    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+        os.utime(path, (1, 1))
 
 
 def _texts(joined: Any, lengths: Any) -> Any:
