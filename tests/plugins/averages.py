@@ -3,10 +3,10 @@
 It needs no torch and trains at once, so the pass can be tested a hundred times where a network would allow ten. It is
 found through an entry point of its own, as a third party's method is, in this process and in workers.
 
-Components: ``scale`` (spread of the core, and of the model's artifacts), ``mean/<shard>`` (class sums and counts of one shard, in units of the
-scale), and with ``joint: true`` a ``tilt`` calibrated on every shard, which can only be trained again; with
-``classes: true`` the ``classes`` that every shard has, which most removals leave as they were. The means of the shards
-named in ``idle`` are kept and take no part in any answer.
+Components: ``scale`` (spread of the core, and of the model's artifacts), ``mean/<shard>`` (class sums and counts of one
+shard, in units of the scale), and with ``joint: true`` a ``tilt`` calibrated on every shard, which can only be trained
+again; with ``classes: true`` the ``classes`` that every shard has, which most removals leave as they were. The means of
+the shards named in ``idle`` are kept and take no part in any answer.
 
 Among many features an item is remembered by itself: its own part of its class's mean is the only one that points its
 way. :func:`wide` is such an instance, large enough for the attacks to be measured.
