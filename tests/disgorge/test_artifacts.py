@@ -14,7 +14,7 @@ import pytest
 
 from disgorge import api
 from disgorge.attestation.standing import Attested, standing
-from disgorge.errors import DataHeld, InputsMissing
+from disgorge.errors import DataHeld, DisgorgeError, InputsMissing
 from disgorge.layout import component_name
 from disgorge.release.train import train_release
 from disgorge.request.workflow.plan_request import plan_request
@@ -355,6 +355,14 @@ def test_a_removal_of_items_keeps_the_artifact_and_names_what_is_not_known_of_it
     with Catalog.of(workspace) as catalog:
         assert catalog.artifact("minilm")
         assert catalog.release(RELEASE)
+
+
+def test_a_changed_artifact_stops_a_removal_at_its_plan(tmp_path: Path) -> None:
+    workspace = built(tmp_path, in_place=True)
+    swapped_in_place(workspace, tmp_path / "model")
+    filed_and_decided(workspace, [person(workspace, "shard-2", 0)])
+    with pytest.raises(DisgorgeError, match=r"artifact minilm: config\.json changed since it was added"):
+        approved(workspace)
 
 
 def test_requests_together_withdraw_the_artifacts_of_each(tmp_path: Path) -> None:
