@@ -70,6 +70,7 @@ def furnish(workspace: Workspace, bundle: Bundle, workspace_folder: Path | None)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         _check_items(workspace, shard, signed=shard.digest in bundle.inputs)
+    missing += _furnish_artifacts(workspace, bundle, source)
     if missing:
         raise InputsMissing(
             f"the retained data to train from is not in the bundle: {'; '.join(missing)}; ask for a bundle written "
@@ -77,7 +78,6 @@ def furnish(workspace: Workspace, bundle: Bundle, workspace_folder: Path | None)
             "(after `dvc pull` where DVC has it)"
         )
     _furnish_code(workspace, bundle, source)
-    _furnish_artifacts(workspace, bundle, source)
     for note in bundle.records.recipes:
         if note.component in bundle.weights:
             workspace.objects.put(bundle.weights[note.component])
@@ -113,8 +113,8 @@ def _furnish_code(workspace: Workspace, bundle: Bundle, source: Workspace | None
         workspace.objects.put(data)
 
 
-def _furnish_artifacts(workspace: Workspace, bundle: Bundle, source: Workspace | None) -> None:
-    """Store and record the artifacts that recipes name: from the bundle, or else from a workspace that has them."""
+def _furnish_artifacts(workspace: Workspace, bundle: Bundle, source: Workspace | None) -> list[str]:
+    """Store and record the artifacts that recipes name, from the bundle or a workspace; return in words what lacks."""
     for data in bundle.artifacts.values():
         workspace.objects.put(data)
     names = {digest: name for note in bundle.records.recipes for digest, name in note.artifacts.items()}
@@ -123,16 +123,12 @@ def _furnish_artifacts(workspace: Workspace, bundle: Bundle, source: Workspace |
         name = names.get(digest, digest[:12])
         if digest not in bundle.artifacts:
             if source is None or not _taken_over(workspace, source, digest):
-                missing.append(f"{name} ({digest[:12]})")
+                missing.append(f"artifact {name} ({digest[:12]})")
                 continue
         files = listed(workspace.objects, digest)
         size = sum(file.size for file in files)
         workspace.ledger.record(ArtifactFact(Artifact(digest, f"artifact-{digest}", "", "", "", len(files), size)))
-    if missing:
-        raise InputsMissing(
-            f"artifacts to train from are not in the bundle: {', '.join(missing)}; give the workspace that has them "
-            "with --workspace, or ask for a bundle written with `disgorge request report REQUEST --with-inputs`"
-        )
+    return missing
 
 
 def _taken_over(workspace: Workspace, source: Workspace, digest: str) -> bool:
