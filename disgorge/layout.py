@@ -67,7 +67,8 @@ def touched_by_removable(spec: ModelSpec, blueprints: Collection[Blueprint]) -> 
     """Return the names of the blueprints that a removable shard has influence on, directly or through others."""
     removable, touched = set(spec.shards), set[str]()
     for blueprint in blueprints:
-        if any(use.name in (removable if use.of == "shard" else touched) for use in blueprint.inputs):
+        of = {"shard": removable, "component": touched}
+        if any(use.name in of.get(use.of, ()) for use in blueprint.inputs):
             touched.add(blueprint.name)
     return frozenset(touched)
 
@@ -90,7 +91,7 @@ def without_names(spec: ModelSpec, gone: Collection[str]) -> ModelSpec:
 
     >>> without_names(ModelSpec("r", "m", (), ("a", "b"), parameters={"edges": {"a": ["b"], "b": []}}), {"b"})
     ModelSpec(release='r', method='m', core=(), shards=('a',), evaluate=(), alias='live', seed=0, threads=1, \
-parameters={'edges': {'a': []}}, device='cpu', deterministic=True)
+parameters={'edges': {'a': []}}, device='cpu', deterministic=True, artifacts={})
     """
 
     def kept(value: Any) -> Any:

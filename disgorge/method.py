@@ -101,8 +101,9 @@ class ModelSpec:
     """A model as its file describes it: which method, from which shards, released under which name and alias.
 
     ``core`` names the shards that frozen parts are trained on, ``shards`` the removable ones, ``evaluate`` those that
-    are only measured on. ``threads``, ``device`` (``cpu`` or ``cuda``) and ``deterministic`` are part of the recipe
-    because bits depend on them; without the last, equal bits are not promised.
+    are only measured on; ``artifacts`` maps names in a user's code to names of recorded artifacts. ``threads``,
+    ``device`` (``cpu`` or ``cuda``) and ``deterministic`` are part of the recipe because bits depend on them; without
+    the last, equal bits are not promised.
     """
 
     release: str
@@ -116,13 +117,22 @@ class ModelSpec:
     parameters: dict[str, Json] = field(default_factory=dict)
     device: str = field(default="cpu", metadata={LEFT_OUT: True})
     deterministic: bool = field(default=True, metadata={LEFT_OUT: True})
+    artifacts: dict[str, str] = field(default_factory=dict, metadata={LEFT_OUT: True})
+
+    @property
+    def artifact_names(self) -> tuple[str, ...]:
+        """The names of the recorded artifacts, in the order of the names that code has for them."""
+        return tuple(dict.fromkeys(self.artifacts[name] for name in sorted(self.artifacts)))
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input of a component to be: a shard or another component of the same layout, by name, and its role."""
+    """An input of a component to be, by name, and its role.
 
-    of: Literal["shard", "component"]
+    It is a shard, another component of the same layout, or a recorded artifact among the model's ``artifacts``.
+    """
+
+    of: Literal["shard", "component", "artifact"]
     name: str
     role: Role
 
@@ -290,6 +300,34 @@ class Resumable(Protocol):
         """
 
 
+class BuildsOnArtifacts(Protocol):
+    """A method whose ``train``, ``assemble`` or both take one argument more than :class:`Method` asks for.
+
+    ``artifacts`` are folders to read: for ``train`` in the order of the blueprint's inputs, for ``assemble`` in that of
+    :attr:`ModelSpec.artifact_names`.
+    """
+
+    def train(
+        self,
+        kind: str,
+        parameters: Mapping[str, Json],
+        items: tuple[Items, ...],
+        parts: tuple["Tensors", ...],
+        *,
+        progress: Progress = no_progress,
+        artifacts: tuple[Path, ...] = (),
+    ) -> "Tensors":
+        """Return the tensors of one component, which are a function of the artifacts' bytes too."""
+
+    def assemble(self, spec: ModelSpec, parts: tuple[Part, ...], *, artifacts: tuple[Path, ...] = ()) -> Model:
+        """Return the model that these parts make together with the artifacts."""
+
+
+def takes_artifacts(function: Callable[..., Any]) -> bool:
+    """Whether a method's ``train`` or ``assemble`` takes artifacts."""
+    return "artifacts" in signature(function).parameters
+
+
 def as_resumable(method: Method) -> Resumable | None:
     """Return a method as one that goes on from checkpoints, None if its ``train`` takes none."""
     return cast(Resumable, method) if "checkpoints" in signature(method.train).parameters else None
@@ -379,13 +417,14 @@ def libraries_for(method: Declared, kind: str) -> tuple[str, ...]:
 def recipe_for(method: Declared, blueprint: Blueprint, digests: Mapping[tuple[str, str], str], spec: ModelSpec) -> Json:
     """Return the recipe: what is asked for when ``blueprint`` is made, inputs by digest.
 
-    ``digests`` maps ("shard" | "component", name) to a digest. What it runs on is no part of it, see
+    ``digests`` maps ("shard" | "component" | "artifact", name) to a digest. What it runs on is no part of it, see
     :mod:`disgorge.training.environment`. Names of shards are left out: renaming one changes nothing that is learned.
     """
     missing = [use.name for use in blueprint.inputs if (use.of, use.name) not in digests]
     if missing:
         raise BadModel(
-            f"component {blueprint.name}: input {missing[0]!r} does not exist; add the shard or train it first"
+            f"component {blueprint.name}: input {missing[0]!r} does not exist; add the shard or artifact, or train it "
+            "first"
         )
     return {
         "method": method.name,

@@ -102,15 +102,17 @@ def recording(
 ) -> Iterator[Recording]:
     """Record the component trained inside the block.
 
-    ``uses`` are :class:`~lineage.records.Use` or pairs of what was used (a live shard's or component's name, or any
-    recorded digest, withdrawn ones too, so that what happened can be told) and its role. Raises
+    ``uses`` are :class:`~lineage.records.Use` or pairs of what was used (a live shard's, artifact's or component's
+    name, or any recorded digest, withdrawn ones too, so that what happened can be told) and its role. Raises
     :class:`~lineage.errors.UnknownRecord` for an unknown use, :class:`~lineage.errors.BadInput` for an empty
     name, no use at all, an unknown role, or a block that saved nothing.
     """
     if not name or not kind:
         raise BadInput("a component needs a name and a kind, and one of them is empty")
     if not uses:
-        raise BadInput(f"component {name!r}: no uses; name every shard and component that shapes it, with its role")
+        raise BadInput(
+            f"component {name!r}: no uses; name all that shapes it (shards, artifacts, components), with its role"
+        )
     with Catalog.of(workspace) as catalog:
         resolved = tuple(dict.fromkeys(_use(catalog, use) for use in uses))
     making, asked = Recording(name, _objects=workspace.objects), dict(recipe or {})
@@ -133,10 +135,10 @@ def _use(catalog: Catalog, use: Use | tuple[str, str]) -> Use:
         role = Role(role_name)
     except ValueError:
         raise BadInput(f"unknown role {role_name!r}; use one of {', '.join(Role)}") from None
-    try:
-        return Use(catalog.shard(named).digest, role)
-    except UnknownRecord as no_shard:
+    unknown = []
+    for look_up in (catalog.shard, catalog.component, catalog.artifact):
         try:
-            return Use(catalog.component(named).digest, role)
-        except UnknownRecord as no_component:
-            raise UnknownRecord(f"{no_shard}; and {no_component}") from None
+            return Use(look_up(named).digest, role)
+        except UnknownRecord as none:
+            unknown.append(str(none))
+    raise UnknownRecord("; and ".join(unknown[:2])) from None

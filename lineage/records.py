@@ -91,8 +91,26 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
+class Artifact:
+    """Something frozen that came from elsewhere: a file or folder of weights, a tokenizer, a configuration.
+
+    ``digest`` is that of its tree (:mod:`lineage.storage.tree`), ``files`` and ``size`` (bytes) are of all of it. What
+    lies ``in_place`` is not stored: its files stay where they were, and are checked when they are used.
+    """
+
+    digest: str
+    name: str
+    source: str
+    license: str
+    legal_basis: str
+    files: int
+    size: int
+    in_place: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
-    """That a shard or a component (``digest``) shaped a component, and as what."""
+    """That a shard, a component or an artifact (``digest``) shaped a component, and as what."""
 
     digest: str
     role: Role
@@ -190,8 +208,11 @@ class Selector:
     value: str
 
 
-SELECTABLE = ("item", "key", "subject", "source", "license", "shard")
-"""Fields a selector may name; ``shard`` matches a shard's name or digest, the others a manifest column."""
+SELECTABLE = ("item", "key", "subject", "source", "license", "shard", "artifact")
+"""Fields a selector may name; ``shard`` and ``artifact`` match a name or digest, the others a manifest column.
+
+``source`` and ``license`` pick artifacts as well as items.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +229,7 @@ class ShardChange:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One way influence took: digests from a shard to a component, with the role of each step."""
+    """One way influence took: digests from a shard or artifact to a component, with the role of each step."""
 
     nodes: tuple[str, ...]
     roles: tuple[Role, ...]
@@ -250,11 +271,18 @@ class Impact:
     duplicates: int = 0
     licenses: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
     """The licenses of the items themselves, as spelled; filled for a decision only, since nothing else reads them."""
+    artifacts: tuple[Artifact, ...] = field(default=(), metadata={LEFT_OUT: True})
+    """The live artifacts that are selected: each goes as a whole."""
 
     @property
     def hits_core(self) -> bool:
         """Whether a shard declared not removable holds one of the items."""
         return any(change.before.core for change in self.shards)
+
+    @property
+    def selected(self) -> tuple[Shard | Artifact, ...]:
+        """The shards that hold selected items, and the selected artifacts, each as it was recorded."""
+        return (*(change.before for change in self.shards), *self.artifacts)
 
 
 def plain(value: Any) -> Json:

@@ -64,21 +64,22 @@ def is_module(name: str) -> bool:
 
 ROOMS = {
     "disgorge": """
-        lineage/ledger lineage/lock lineage/printable lineage/records lineage/workspace policies/decision
+        lineage/ledger lineage/lock lineage/printable lineage/records lineage/shown lineage/workspace policies/decision
         policies/events policies/request policies/taxonomy
     """,
     "disgorge/api": """
         disgorge/audit disgorge/audit/rules disgorge/errors disgorge/evidence disgorge/layout disgorge/locations
         disgorge/method disgorge/plan disgorge/release disgorge/removal disgorge/report disgorge/request
-        disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow
+        disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow disgorge/result
         disgorge/tracking disgorge/training disgorge/training/runners disgorge/training/sandbox disgorge/verify
-        lineage/catalog lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/plural
-        lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace policies/cases policies/decision
-        policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
+        lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger
+        lineage/plural lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace policies/cases
+        policies/decision policies/events policies/judging policies/packs policies/request policies/taxonomy
+        policies/vocabulary
     """,
     "disgorge/attestation": """
-        disgorge/errors disgorge/facts disgorge/statement lineage/catalog lineage/errors lineage/ledger lineage/records
-        lineage/storage lineage/workspace policies/taxonomy
+        disgorge/errors disgorge/facts disgorge/statement lineage/artifacts lineage/catalog lineage/errors
+        lineage/ledger lineage/records lineage/storage lineage/workspace policies/taxonomy
     """,
     "disgorge/audit": """
         disgorge/request disgorge/request/holds lineage/errors lineage/ledger lineage/printable lineage/records
@@ -87,28 +88,28 @@ ROOMS = {
     "disgorge/audit/rules": """
         disgorge/attestation disgorge/audit disgorge/errors disgorge/facts disgorge/locations disgorge/plan
         disgorge/report disgorge/request disgorge/request/holds disgorge/request/withdrawn disgorge/statement
-        disgorge/tracking disgorge/verify lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/plural
-        lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace policies/decision
-        policies/events policies/judging policies/taxonomy
+        disgorge/tracking disgorge/verify lineage/activity lineage/artifacts lineage/catalog lineage/errors
+        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage
+        lineage/workspace policies/decision policies/events policies/judging policies/taxonomy
     """,
     "disgorge/cli": "disgorge/api disgorge/cli/output disgorge/errors",
     "disgorge/cli/output": """
-        disgorge/api disgorge/errors lineage/activity lineage/errors lineage/plural lineage/printable lineage/shown
-        policies/errors
+        disgorge/api disgorge/errors disgorge/result lineage/activity lineage/errors lineage/plural lineage/printable
+        lineage/shown policies/errors
     """,
     "disgorge/evidence": "disgorge/errors disgorge/method lineage/plural lineage/records",
     "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
     "disgorge/examination": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout
         disgorge/locations disgorge/method disgorge/plan disgorge/training disgorge/training/code
-        disgorge/training/runners disgorge/training/sandbox lineage/activity lineage/catalog lineage/ledger
-        lineage/perceptual_hash lineage/plural lineage/records lineage/storage lineage/workspace policies/request
-        policies/taxonomy
+        disgorge/training/runners disgorge/training/sandbox lineage/activity lineage/artifacts lineage/catalog
+        lineage/ledger lineage/perceptual_hash lineage/plural lineage/records lineage/storage lineage/workspace
+        policies/request policies/taxonomy
     """,
     "disgorge/locations": """
-        disgorge/attestation disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox
-        lineage/activity lineage/catalog lineage/dvc lineage/errors lineage/ledger lineage/private_files lineage/records
-        lineage/shards lineage/storage lineage/workspace
+        disgorge/attestation disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity
+        lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/ledger lineage/private_files
+        lineage/records lineage/shards lineage/storage lineage/workspace
     """,
     "disgorge/methods": "",
     "disgorge/methods/compartmental_diffusion": """
@@ -128,8 +129,8 @@ ROOMS = {
     "disgorge/release": """
         disgorge/attestation disgorge/errors disgorge/facts disgorge/layout disgorge/locations disgorge/method
         disgorge/request disgorge/request/holds disgorge/tracking disgorge/training disgorge/training/code
-        disgorge/training/runners disgorge/workspace_lock lineage/catalog lineage/errors lineage/ledger lineage/records
-        lineage/shards lineage/shown lineage/storage lineage/workspace policies/taxonomy
+        disgorge/training/runners disgorge/workspace_lock lineage/artifacts lineage/catalog lineage/errors
+        lineage/ledger lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace policies/taxonomy
     """,
     "disgorge/removal": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination
@@ -144,8 +145,8 @@ ROOMS = {
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/locations
         disgorge/method disgorge/plan disgorge/request disgorge/request/workflow disgorge/statement disgorge/training
         disgorge/training/code disgorge/training/runners disgorge/verify disgorge/workspace_lock lineage/activity
-        lineage/catalog lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage lineage/workspace
-        policies/decision policies/judging policies/packs policies/taxonomy
+        lineage/artifacts lineage/catalog lineage/ledger lineage/plural lineage/records lineage/shards lineage/storage
+        lineage/workspace policies/decision policies/judging policies/packs policies/taxonomy
     """,
     "disgorge/report/templates": "",
     "disgorge/request": """
@@ -176,9 +177,9 @@ ROOMS = {
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/layout
         disgorge/method disgorge/plan disgorge/request disgorge/request/holds disgorge/request/near
         disgorge/request/withdrawn disgorge/training disgorge/training/runners disgorge/training/sandbox
-        disgorge/workspace_lock lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
-        lineage/shown lineage/workspace policies/decision policies/errors policies/events policies/judging
-        policies/packs policies/request policies/taxonomy policies/vocabulary
+        disgorge/workspace_lock lineage/artifacts lineage/catalog lineage/errors lineage/plural lineage/records
+        lineage/shards lineage/shown lineage/workspace policies/decision policies/errors policies/events
+        policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan lineage/plural lineage/records
@@ -190,8 +191,8 @@ ROOMS = {
     """,
     "disgorge/training": """
         disgorge/attestation disgorge/declaration disgorge/errors disgorge/layout disgorge/method disgorge/training/code
-        disgorge/training/sandbox lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/records
-        lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
+        disgorge/training/sandbox lineage/activity lineage/artifacts lineage/catalog lineage/errors lineage/ledger
+        lineage/records lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
     """,
     "disgorge/training/code": """
         disgorge/declaration disgorge/errors disgorge/method disgorge/training/sandbox lineage/errors lineage/ledger
@@ -203,16 +204,20 @@ ROOMS = {
         lineage/printable lineage/records lineage/storage lineage/workspace
     """,
     "disgorge/training/sandbox": """
-        disgorge/errors disgorge/method lineage/errors lineage/records lineage/shards lineage/storage lineage/workspace
-        policies/taxonomy
+        disgorge/errors disgorge/method lineage/artifacts lineage/errors lineage/records lineage/shards lineage/storage
+        lineage/workspace policies/taxonomy
     """,
     "disgorge/verify": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/facts disgorge/method disgorge/plan
         disgorge/request disgorge/statement disgorge/training disgorge/training/code disgorge/training/runners
-        disgorge/training/sandbox lineage/catalog lineage/errors lineage/plural lineage/records lineage/shards
-        lineage/storage lineage/workspace policies/request policies/taxonomy
+        disgorge/training/sandbox lineage/artifacts lineage/catalog lineage/errors lineage/ledger lineage/plural
+        lineage/records lineage/shards lineage/storage lineage/workspace policies/request policies/taxonomy
     """,
     "lineage": "lineage/catalog lineage/ledger lineage/storage",
+    "lineage/artifacts": """
+        lineage/activity lineage/catalog lineage/errors lineage/ledger lineage/private_files lineage/records
+        lineage/shards lineage/storage lineage/workspace
+    """,
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",
     "lineage/dvc": "lineage/activity lineage/errors",
     "lineage/formats": "lineage/errors lineage/records lineage/storage",

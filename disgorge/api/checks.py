@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from disgorge.api.result import Result
 from disgorge.audit import findings
 from disgorge.audit.findings import Finding, to_json
 from disgorge.audit.junit import junit as as_junit
@@ -16,6 +15,7 @@ from disgorge.audit.sarif import ledger_uri
 from disgorge.audit.sarif import sarif as as_sarif
 from disgorge.errors import WrongUse
 from disgorge.evidence.utility import change_words
+from disgorge.result import Result
 from disgorge.training.progress import Progress
 from disgorge.verify.verify import Level, Verified, verify_bundle
 from lineage.records import Json, plain

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.api.result import Result, require_name, require_reason, several, with_words
 from disgorge.removal import containment, fulfilled_by
 from disgorge.removal.conflicts import keepers
 from disgorge.request.case import Case, case_of
@@ -15,6 +14,7 @@ from disgorge.request.holds.open import open_holds
 from disgorge.request.particulars import is_erased, selectors_of
 from disgorge.request.workflow.decide import decide_request, extend_deadline, grant_request, refuse_claims
 from disgorge.request.workflow.filing import deny_request
+from disgorge.result import Result, require_name, require_reason, several, with_words
 from disgorge.tracking.registry import registry_or_none
 from lineage.records import Json, plain
 from lineage.workspace import Workspace

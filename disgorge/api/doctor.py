@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from disgorge.api.result import Result
 from disgorge.errors import ExecutionFailed
+from disgorge.result import Result
 from disgorge.training.sandbox import landlock
 from disgorge.training.sandbox.installed import strays
 from disgorge.training.sandbox.levels import Reached, reached

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.api.result import Result, require_reason, several, with_words
 from disgorge.errors import WrongUse
 from disgorge.removal.conflicts import keepers
 from disgorge.request.case import case_of
@@ -26,7 +25,9 @@ from disgorge.request.workflow.draft import (
     selectors_from,
 )
 from disgorge.request.workflow.filing import file_request as record
+from disgorge.result import Result, require_reason, several, with_words
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.selection import selected_artifacts
 from lineage.records import Json, Selector, is_unicode, plain
 from lineage.shown import Attention
 from lineage.workspace import Workspace
@@ -161,7 +162,7 @@ def require_match(workspace: Workspace, selectors: Sequence[Selector]) -> None:
     if not selectors or not all(selector.value for selector in selectors):
         return  # what is not well formed is for the request itself to refuse
     with Catalog.of(workspace) as catalog:
-        if catalog.selected(selectors):
+        if catalog.selected(selectors) or selected_artifacts(catalog.artifacts(), selectors):
             return
     if asked_before(workspace, selectors):
         return  # no mistake in typing: it is asked again
@@ -177,8 +178,11 @@ def doubts(workspace: Workspace, request: RemovalRequest) -> tuple[str, ...]:
     """Return in words what looks mistaken about a recorded request: selectors without items."""
     selectors = selectors_of(workspace, request)
     with Catalog.of(workspace) as catalog:
-        alone = [selector for selector in selectors if not catalog.selected([selector])]
-        nothing = not catalog.selected(selectors)
+        artifacts = catalog.artifacts()
+        alone = [
+            each for each in selectors if not catalog.selected([each]) and not selected_artifacts(artifacts, [each])
+        ]
+        nothing = not catalog.selected(selectors) and not selected_artifacts(artifacts, selectors)
     warnings = [f"nothing is selected by {selector.field} {_shown(selector)}" for selector in alone]
     if nothing and not alone:
         warnings.append("no item has all that is selected by together; selectors of different fields must all hold")

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from disgorge.api.requests import hold_values
-from disgorge.api.result import Result, require_name, require_reason
 from disgorge.errors import TrackingFailed, WrongUse
 from disgorge.release.serving import Settled, settle
 from disgorge.request.case import case_of
@@ -13,6 +12,7 @@ from disgorge.request.history.case_words import lifted_lines, next_lines, put_on
 from disgorge.request.holds import purge_hold
 from disgorge.request.holds.hold import SERVING, hold_request
 from disgorge.request.holds.open import Hold, is_held, open_holds
+from disgorge.result import Result, require_name, require_reason
 from disgorge.tracking.registry import registry_or_none
 from lineage.records import Json, Selector
 from lineage.shown import Attention

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.api.result import Result
 from disgorge.errors import WrongUse
 from disgorge.layout import of_reference
 from disgorge.request.case import case_of
 from disgorge.request.near.find import near_now
 from disgorge.request.workflow.impact import impact_of, impact_shown, left_out_lines
+from disgorge.result import Result
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.svg import draw, draw_impact
 from lineage.catalog.trace import Node, Trace, reaching

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge.api.releases import worker_count
-from disgorge.api.result import Listing, Result, require_name, several
 from disgorge.errors import DataHeld, Refused, WrongUse
 from disgorge.evidence.checks import REFERENCES, Utility
 from disgorge.evidence.utility import change_words
@@ -23,6 +22,7 @@ from disgorge.request.holds.purge_hold import due, is_ahead, waiting
 from disgorge.request.workflow.approval import approve_plan
 from disgorge.request.workflow.plan_request import plan_requests
 from disgorge.request.workflow.repeatable import trained_models
+from disgorge.result import Listing, Result, require_name, several
 from disgorge.tracking.registry import registry_or_none
 from disgorge.tracking.runs import tracking_or_none
 from disgorge.training.progress import Progress

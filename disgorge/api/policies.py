@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.api.result import Result
 from disgorge.errors import WrongUse
+from disgorge.result import Result
 from lineage.plural import counted
 from lineage.records import Json, plain
 from lineage.shown import table

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.api.holds import settled_lines
-from disgorge.api.result import Listing, Result, require_name
 from disgorge.errors import Refused, ReleaseContained, WrongUse
 from disgorge.method import Items
 from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
@@ -18,6 +17,7 @@ from disgorge.release.train import change_of_code, contained, lay_out, train_rel
 from disgorge.report.images import sample_grid
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
+from disgorge.result import Listing, Result, require_name
 from disgorge.tracking.registry import registry_or_none
 from disgorge.training.answer import Draw
 from disgorge.training.ask import SHOWN, Answers, ask, question_about

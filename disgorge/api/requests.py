@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from disgorge.api.result import Listing, Result, require_name, require_reason, several, with_words
 from disgorge.errors import WrongUse
 from disgorge.evidence.checks import Near, NearItem
 from disgorge.locations.exports import write_page
@@ -38,6 +37,7 @@ from disgorge.request.workflow.amend import Change, changes_of
 from disgorge.request.workflow.draft import checked_lines
 from disgorge.request.workflow.events import record_event as record
 from disgorge.request.workflow.impact import impact_of
+from disgorge.result import Listing, Result, require_name, require_reason, several, with_words
 from lineage.plural import counted
 from lineage.records import Json, plain
 from lineage.shown import Attention, Table, short, table

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disgorge.api.lineage import apart, learned_rows
-from disgorge.api.result import Listing, Result, several
 from disgorge.errors import WrongUse
 from disgorge.request.workflow.impact import left_out_lines
+from disgorge.result import Listing, Result, several
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.trace import Node
 from lineage.errors import LineageError

@@ -5,11 +5,11 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
-from disgorge.api.result import Listing, Result
 from disgorge.errors import Refused, WrongUse
 from disgorge.request.case import case_of
 from disgorge.request.history import lost_facts
 from disgorge.request.history.lost_facts import Accepted
+from disgorge.result import Listing, Result
 from disgorge.tracking.client import database_beside, tracking_uri, without_secrets
 from disgorge.training.sandbox.levels import Reached, level_line, reached
 from lineage.dvc.repo import is_repo

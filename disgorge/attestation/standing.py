@@ -1,13 +1,14 @@
 """Whether a component stands on its attestation, or else why not, in one sentence.
 
-A component stands only if each of these holds for it and for every component it was made from, down to shards:
+A component stands only if each of these holds for it and for every component it was made from, down to shards and
+artifacts:
 
 1. A run that made these very bytes by this very recipe was attested, in this workspace, by a key of this workspace, and
    the ledger says the same as the signed statement.
-2. The stored bytes have the attested digest now.
+2. The stored bytes have the attested digest now, and so have the files of the artifacts it used.
 3. That run was the first that completed of its recipe in its environment, or reached the same bytes as the first.
 4. The attestation names everything that the component is recorded to have used, and that was recorded itself.
-5. Neither its inputs nor its recipe, with code and parameters, name a withdrawn shard.
+5. Neither its inputs nor its recipe, with code and parameters, name a withdrawn shard or artifact.
 6. The run was confined as closely as is accepted. What was confined less than ``namespace`` needs equal bits: a later
    run, not from a checkpoint, that reached the same bytes.
 
@@ -31,6 +32,7 @@ from disgorge.attestation.workspace_key import trusted_keys
 from disgorge.errors import BundleBroken
 from disgorge.facts import AttestedFact
 from disgorge.statement.signing import open_envelope
+from lineage.artifacts.files import problem_with
 from lineage.catalog.influence import first_named
 from lineage.errors import DigestMismatch, LineageError
 from lineage.ledger.fact_kinds import ComponentFact
@@ -101,8 +103,8 @@ class Attested:
 
     ``facts`` are the ledger's, oldest first; ``read`` returns the envelope of a digest, ``is_whole`` whether the stored
     bytes of a component have its digest. ``keys`` are the public keys that count, by id. ``parts`` has
-    every recording of a digest, one for each recipe, ``shards`` the digests of all shards ever recorded. Envelopes are
-    opened once.
+    every recording of a digest, one for each recipe, ``shards`` the digests of all shards ever recorded, ``artifacts``
+    those of all artifacts, each with what says in words what is wrong with its files now. Envelopes are opened once.
     """
 
     workspace: str
@@ -112,6 +114,7 @@ class Attested:
     parts: Mapping[str, Sequence[Component]]
     shards: Collection[str]
     is_whole: Callable[[str], bool]
+    artifacts: Mapping[str, Callable[[], str | None]] = field(default_factory=dict)
     _opened: dict[AttestedFact, "Attestation | Refusal"] = field(default_factory=dict)
 
     @classmethod
@@ -125,6 +128,10 @@ class Attested:
             parts=by_recipe(said.component for _, said in workspace.ledger.said(ComponentFact)),
             shards={digest for _, digest in workspace.ledger.state().shards},
             is_whole=partial(is_whole, workspace.objects),
+            artifacts={
+                digest: partial(problem_with, workspace, entry.record)
+                for (_, digest), entry in workspace.ledger.state().artifacts.items()
+            },
         )
 
     def opened(self, fact: AttestedFact) -> Attestation:
@@ -213,7 +220,10 @@ class Attested:
             if use.digest not in made.inputs:
                 raise Refusal(f"it is recorded to have used {use.digest[:12]}, which its attestation does not name")
         for digest in sorted(made.inputs):
-            if digest not in self.shards and digest not in self.parts:
+            if digest in self.artifacts:
+                if wrong := self.artifacts[digest]():
+                    raise Refusal(f"what it used is not what it was: {wrong}")
+            elif digest not in self.shards and digest not in self.parts:
                 raise Refusal(f"it used {digest[:12]}, which is not recorded")
 
 
@@ -315,7 +325,7 @@ class _Judge:
         for use in influences_of(component):
             recordings = [self.judge(each) for each in self.attested.parts.get(use.digest, ())]
             if not recordings:
-                continue  # a shard
+                continue  # a shard or an artifact
             found = next((each for each in recordings if each.stands), None)
             if found is None or found.level is None:
                 raise Refusal(f"it was made from another part that does not stand: {recordings[0].why}")
@@ -334,9 +344,12 @@ class _Judge:
     def _check_withdrawn(self, component: Component) -> None:
         for use in influences_of(component):
             if use.digest in self.withdrawn:
-                raise Refusal(f"it used the withdrawn shard {use.digest[:12]}")
+                raise Refusal(f"it used the withdrawn {self._kind(use.digest)} {use.digest[:12]}")
         if named := first_named(component.recipe, self.withdrawn):
-            raise Refusal(f"its code or parameters are derived from the withdrawn shard {named[:12]}")
+            raise Refusal(f"its code or parameters are derived from the withdrawn {self._kind(named)} {named[:12]}")
+
+    def _kind(self, digest: str) -> str:
+        return "artifact" if digest in self.attested.artifacts else "shard"
 
 
 def by_recipe(components: Iterable[Component], *, only: str | None = None) -> dict[str, list[Component]]:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from disgorge.request.case import Case, begun_plan, docket
 from disgorge.request.holds.open import is_held
 from lineage.errors import LineageError
-from lineage.ledger.fact_kinds import ShardWithdrawnFact, said
+from lineage.ledger.fact_kinds import ArtifactWithdrawnFact, ShardWithdrawnFact, said
 from lineage.ledger.state import Entry, State, influences_of
-from lineage.records import Component, Item, Shard
+from lineage.records import Artifact, Component, Item, Shard
 from lineage.storage.manifest import read_manifest
 from lineage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """That a shard was withdrawn: the place of the fact, for which request, by which plan."""
+    """That a shard or an artifact was withdrawn: the place of the fact, for which request, by which plan."""
 
     seq: int
     name: str
@@ -34,7 +34,7 @@ class Snapshot:
     state: State
     cases: dict[str, Case]
     withdrawals: dict[str, Withdrawal]
-    """By shard digest; a shard recorded again stays withdrawn."""
+    """By digest of a shard or artifact; a shard recorded again stays withdrawn."""
     known: dict[str, list[Component]]
     """Every component ever recorded, by digest: two names may share bytes, and then the uses of both count."""
     _items: dict[str, "tuple[Item, ...] | LineageError"] = field(default_factory=dict)
@@ -50,6 +50,10 @@ class Snapshot:
             withdrawn.shard: Withdrawal(fact.seq, withdrawn.name, withdrawn.request, withdrawn.plan)
             for fact, withdrawn in said(facts, ShardWithdrawnFact)
         }
+        withdrawals |= {
+            withdrawn.artifact: Withdrawal(fact.seq, withdrawn.name, withdrawn.request, withdrawn.plan)
+            for fact, withdrawn in said(facts, ArtifactWithdrawnFact)
+        }
         known: defaultdict[str, list[Component]] = defaultdict(list)
         for entry in state.components.values():
             known[entry.record.digest].append(entry.record)
@@ -58,6 +62,10 @@ class Snapshot:
     def shards(self) -> Iterator[Shard]:
         """Yield the live shards; one content under two names comes twice."""
         return (entry.record for entry in self.state.shards.values() if entry.live)
+
+    def artifacts(self) -> Iterator[Entry[Artifact]]:
+        """Yield the live artifacts with the place of the fact that recorded each."""
+        return (entry for entry in self.state.artifacts.values() if entry.live)
 
     def recorded(self, shard: Shard) -> int:
         """Return the place of the fact that recorded a shard last."""
@@ -91,7 +99,7 @@ class Snapshot:
         return paths
 
     def withdrawn_inputs(self, component: Component) -> dict[str, tuple[str, ...]]:
-        """Return the withdrawn shards that shaped a component, each with the way to it."""
+        """Return the withdrawn shards and artifacts that shaped a component, each with the way to it."""
         return {digest: way for digest, way in self.ways(component).items() if digest in self.withdrawals}
 
     def in_progress(self, entry: Entry[Component], shard: str) -> bool:

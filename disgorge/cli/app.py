@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import typer
 
-from disgorge.cli import checks, decide, demo, execute, ledger, policy, release, request, shard, workspace
+from disgorge.cli import artifact, checks, decide, demo, execute, ledger, policy, release, request, shard, workspace
 from disgorge.cli.output.errors import INTERRUPTED, Verbs
 from disgorge.cli.output.heartbeat import heartbeat
 
@@ -31,6 +31,7 @@ app.command("verify")(checks.verify)
 app.command("train")(workspace.train)
 app.command("attest")(workspace.attest)
 app.add_typer(shard.app, name="shard")
+app.add_typer(artifact.app, name="artifact")
 app.add_typer(request.app, name="request")
 app.add_typer(release.app, name="release")
 app.add_typer(execute.purges, name="purge")

@@ -42,6 +42,7 @@ Regime = Annotated[
 Subject = Annotated[Many, option("--subject", "Select a person's items; kept as a pseudonym.")]
 Source = Annotated[Many, option("--source", "Select by source.")]
 Shard = Annotated[Many, option("--shard", "Select by shard.")]
+ByArtifact = Annotated[Many, option("--artifact", "Select an artifact, by name or digest.")]
 Item = Annotated[Many, option("--item", "Select by digest.")]
 Key = Annotated[Many, option("--key", "Select by key.")]
 License = Annotated[Many, option("--license", "Select by license.")]

@@ -10,6 +10,7 @@ from disgorge.api import Defect, Standing
 from disgorge.cli.options import (
     AsJson,
     AsksAs,
+    ByArtifact,
     Ground,
     Id,
     Item,
@@ -50,6 +51,7 @@ def file_(
     item: Item = None,
     key: Key = None,
     license: License = None,
+    artifact: ByArtifact = None,
     received: Annotated[Text, option("--received", "The day it arrived; today by default.")] = None,
     verified: Annotated[
         bool, option("--verified", "Record that the requester was identified; nothing is checked.")
@@ -69,7 +71,9 @@ def file_(
 
     Which regimes and facts there are, the packs say: `disgorge policy facts` lists them.
     """
-    selectors = selected(subject=subject, source=source, shard=shard, item=item, key=key, license=license)
+    selectors = selected(
+        subject=subject, source=source, shard=shard, item=item, key=key, license=license, artifact=artifact
+    )
     particulars = {"name": name or "", "contact": contact or "", "note": note or ""}
     typed = (standing, ground, regime, selectors, received, verified, hold, fact, request_id, *particulars.values())
     workspace = api.workspace.open_workspace()
@@ -104,6 +108,7 @@ def amend(
     item: Item = None,
     key: Key = None,
     license: License = None,
+    artifact: ByArtifact = None,
     received: Annotated[Text, option("--received", "The day it arrived.")] = None,
     verified: Annotated[
         bool | None, option("--verified/--not-verified", "Whether the requester was identified.")
@@ -125,7 +130,9 @@ def amend(
         standing=standing,
         ground=ground,
         regime=regime or (),
-        selectors=selected(subject=subject, source=source, shard=shard, item=item, key=key, license=license),
+        selectors=selected(
+            subject=subject, source=source, shard=shard, item=item, key=key, license=license, artifact=artifact
+        ),
         received=parse_date(received, option="--received"),
         verified=verified,
         facts=parse_facts(fact),

@@ -99,7 +99,8 @@ class Examiner:
         with Catalog.anew(self.workspace) as catalog:
             known = by_digest(catalog.components(live=False))
             shards = {shard.name: shard for shard in catalog.shards()}
-            recorded = frozenset(shard.digest for shard in catalog.shards(live=False))
+            inputs = (*catalog.shards(live=False), *catalog.artifacts(live=False))
+            recorded = frozenset(each.digest for each in inputs)
         members = recordings_for_here(self.workspace, members_of(after, known), plan.confinement)
         were = members_of(before, known)
         ever = self._as_ever_recorded(were)

@@ -31,6 +31,8 @@ from disgorge.training.make import recordings
 from disgorge.training.recipe import Runner
 from disgorge.training.runners.declared import maker_of
 from lineage.activity import activity
+from lineage.artifacts.named import usable_artifacts
+from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
 from lineage.records import Component, Composition, Json, Shard
 from lineage.workspace import Workspace
@@ -62,7 +64,11 @@ def check_layout(
     code = code_made_with(workspace, (member.component for member in composition.members))
     blueprints = laid_out(runner, spec_of(composition), shards, code=code)
     digests = {each.name: each.digest for each in components}
-    recipes = _recipes(maker_of(workspace, composition), blueprints, spec_of(composition), digests, shards)
+    spec = spec_of(composition)
+    with Catalog.of(workspace) as catalog:
+        inputs = usable_artifacts(catalog, spec.artifact_names, of=spec.release)
+    inputs |= {("shard", shard.name): shard.digest for shard in shards.values()}
+    recipes = _recipes(maker_of(workspace, composition), blueprints, spec, digests, inputs)
     strange = _not_laid_out(blueprints, composition, recipes, _ways(workspace, components))
     told = {each.name for each in learned if recipes.get(each.name) != determining(each.recipe)}
     control = Control(
@@ -146,10 +152,13 @@ def _recipes(
     blueprints: Sequence[Blueprint],
     spec: ModelSpec,
     components: Mapping[str, str],
-    shards: Mapping[str, Shard],
+    inputs: Mapping[tuple[str, str], str],
 ) -> dict[str, Json]:
-    """Return, by name, what determines each part that is laid out, None where something it learns from is not there."""
-    digests = {("shard", shard.name): shard.digest for shard in shards.values()}
+    """Return, by name, what determines each part that is laid out, None where something it learns from is not there.
+
+    ``inputs`` has the digests of shards and artifacts, as recipes name them.
+    """
+    digests = dict(inputs)
     found: dict[str, Json] = {}
     for blueprint in blueprints:
         name = component_name(spec.release, blueprint.name)

@@ -36,17 +36,20 @@ class Exports(Location):
         """Say what was exported with some of the target."""
         reports = sorted((self.workspace.root / "reports").rglob("*-with-inputs.zip"))
         left = [f"{path.relative_to(self.workspace.root).as_posix()} was exported with its inputs" for path in reports]
-        left += [*bundles_with(self.workspace, target.shards), *pages_with(self.workspace, target.items)]
+        left += [
+            *bundles_with(self.workspace, (*target.shards, *target.weights)),
+            *pages_with(self.workspace, target.items),
+        ]
         return Deletion(left=Copy.UNSUPPORTED.words(left))
 
 
 def note_bundle(workspace: Workspace, request: str, name: str, shards: Collection[str]) -> None:
-    """Record that a bundle with the items of these shards, by digest, is about to be written."""
+    """Record that a bundle with the items of these shards, and these artifacts, by digest, is about to be written."""
     workspace.ledger.record(BundleExportedFact(request, name, tuple(sorted(shards))))
 
 
 def bundles_with(workspace: Workspace, shards: Collection[str]) -> list[str]:
-    """Return in words the bundles that held what was withdrawn from these shards, or from what they were cut from."""
+    """Return in words the bundles that held artifacts that go, or items of shards or of what these were cut from."""
     held = frozenset(cut_from((entry.record for entry in workspace.ledger.state().shards.values()), shards))
     bundles = [
         f"exported bundle {exported.name} of request {exported.request} on {fact.at[:10]} held them; ask "

@@ -93,12 +93,11 @@ class Objects(Location):
     def _left_by_jobs(self, target: Target) -> list[Path]:
         """Return the copies of the target that a killed job was given, named by digest, and what it learned of it."""
         names = {*target.shards, *target.weights}
-        stages = stages_of(self.workspace)
-        copies = [
+        copies = [  # of folders, all that lies in the one that has the name
             path
-            for stage in stages
+            for stage in stages_of(self.workspace)
             for path in stage.rglob("*")
-            if path.stem in names or any(folder.stem in names for folder in path.parents)
+            if path.stem in names or any(Path(part).stem in names for part in path.relative_to(stage).parts)
         ]
         return copies + checkpoints_naming(self.workspace, names)
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from disgorge.locations.fingerprints import tensors_of
 from disgorge.locations.location import Spare
 from disgorge.locations.report_images import drawings, outlived
+from lineage.artifacts.files import objects_of
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import state_of
 from lineage.storage.components import files_of
@@ -46,6 +47,10 @@ def spare_of(workspace: Workspace, coming: Sequence[Fact] = ()) -> Spare:
     for shard in state.shards.values():
         if shard.live:
             shards[shard.record.digest] = f"it is live as {shard.record.name}"
+    for artifact in state.artifacts.values():
+        if artifact.live:
+            needed = f"artifact {artifact.record.name} has it"
+            objects |= dict.fromkeys(objects_of(workspace, artifact.record), needed)
     for component in state.components.values():
         if component.live:
             needed = f"it is live as {component.record.name}"

@@ -17,7 +17,7 @@ from disgorge.locations.location import Copy, Deletion, Location, Spare, Target,
 from lineage.catalog.influence import by_digest, influences
 from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
-from lineage.ledger.fact_kinds import ShardWithdrawnFact, said
+from lineage.ledger.fact_kinds import ArtifactWithdrawnFact, ShardWithdrawnFact, said
 from lineage.ledger.state import State, cut_from, state_of
 from lineage.records import Component
 from lineage.workspace import Workspace
@@ -81,10 +81,12 @@ def outlived(told: Iterable[Drawing]) -> frozenset[str]:
 
 
 def _gone(facts: Sequence[Fact], state: State) -> dict[str, frozenset[str]]:
-    """Return what each request withdrew: shards by digest, and those each was cut from."""
+    """Return what each request withdrew: shards by digest, those each was cut from, and artifacts."""
     withdrawn: dict[str, list[str]] = {}
     for _, each in said(facts, ShardWithdrawnFact):
         withdrawn.setdefault(each.request, []).append(each.shard)
+    for _, artifact in said(facts, ArtifactWithdrawnFact):
+        withdrawn.setdefault(artifact.request, []).append(artifact.artifact)
     recorded = [entry.record for entry in state.shards.values()]
     return {request: frozenset(cut_from(recorded, shards)) for request, shards in withdrawn.items()}
 

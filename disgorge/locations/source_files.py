@@ -1,4 +1,7 @@
-"""Source files of shards: the user's own, so nothing deletes them; a search says which are still there."""
+"""Source files of shards and artifacts: the user's own, so nothing deletes them; a search says which are still there.
+
+An artifact that lies in place is nothing but such files.
+"""
 
 from collections.abc import Iterator
 
@@ -7,7 +10,7 @@ from lineage.shards.source_files import is_tracked, sources_of, unchanged_files
 
 
 class SourceFiles(Location):
-    """The location of the files that shards of the target were read from."""
+    """The location of the files that shards and artifacts of the target were read from."""
 
     name = "source files"
 
@@ -16,7 +19,9 @@ class SourceFiles(Location):
         return Traces(unsupported=tuple(self._still_there(target)))
 
     def _still_there(self, target: Target) -> Iterator[str]:
-        for name, source in sources_of(self.workspace, target.shards):
+        artifacts = {name for name, digest in self.workspace.ledger.state().artifacts if digest in target.weights}
+        for name, source in sources_of(self.workspace, (*target.shards, *target.weights)):
+            name = f"artifact {name}" if name in artifacts else name
             where, still = shown(source.path, self.workspace.root), unchanged_files(source)
             tracked = is_tracked(source)
             again = "DVC tracks it, and keeps it in its cache" if tracked else ""

@@ -4,10 +4,10 @@
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from lineage.records import Component, ShardChange
+from lineage.records import LEFT_OUT, Artifact, Component, ShardChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,10 @@ class WithdrawalDetail(RenewalDetail):
 
 @dataclass(frozen=True, slots=True)
 class ShardsDetail(Detail):
-    """What becomes of the shards that hold the items."""
+    """What becomes of the shards that hold the items, and the artifacts that are withdrawn as a whole."""
 
     changes: tuple[ShardChange, ...]
+    artifacts: tuple[Artifact, ...] = field(default=(), metadata={LEFT_OUT: True})
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from disgorge.plan.details import (
     ShardsDetail,
     WithdrawalDetail,
 )
-from lineage.records import LEFT_OUT, Cost, Shard, ShardChange, digest_of, restore
+from lineage.records import LEFT_OUT, Artifact, Cost, Shard, ShardChange, digest_of, restore
 from policies.taxonomy import Confinement, Guarantee, Remedy, shown_by
 
 
@@ -237,6 +237,12 @@ class Plan:
         """What the plan does to shards."""
         details = [step.detail for step in self.steps if isinstance(step.detail, ShardsDetail)]
         return tuple(change for detail in details for change in detail.changes)
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The artifacts that the plan withdraws."""
+        details = [step.detail for step in self.steps if isinstance(step.detail, ShardsDetail)]
+        return tuple(artifact for detail in details for artifact in detail.artifacts)
 
     @property
     def purges(self) -> PurgeDetail:

@@ -30,6 +30,7 @@ from policies.judging.house import models_learned
 from policies.taxonomy import CARRIED_OUT, Guarantee, Outcome, Remedy, Scope
 
 NOTHING: Again = {}
+NO_TREES: Mapping[str, Collection[str]] = {}
 
 
 def make_plan(
@@ -48,6 +49,7 @@ def make_plan(
     costly: Collection[str] = (),
     owed: Owed | None = None,
     together: Sequence[Share] = (),
+    trees: Mapping[str, Collection[str]] = NO_TREES,
 ) -> Plan:
     """Return what will be done about a granted request; its guarantee is the weakest of the remedies chosen.
 
@@ -60,8 +62,8 @@ def make_plan(
     and that are to be trained again all the same, each with the reason. ``probes`` are the statistical probes there
     are: those ``named`` and those that the decision or the guarantee requires are run, and for a guarantee below exact
     all that are not ``costly``. ``together`` are the requests of a joint plan, that of ``decision`` first, and ``owed``
-    what all of them are owed. Raises :class:`DisgorgeError` when the decision grants nothing, or one of them is not
-    hit.
+    what all of them are owed. ``trees`` are the objects of the artifacts that go, by digest. Raises
+    :class:`DisgorgeError` when the decision grants nothing, or one of them is not hit.
     """
     # Long: half of it is what each argument means, and the rest one pass over the releases hit.
     if decision.outcome is not Outcome.GRANTED or decision.owed is None:
@@ -88,12 +90,15 @@ def make_plan(
     endings: list[Step] = []
     for hit in hits:
         asked = hit.label in withdraw
+        gone = hit.built_on(impact.artifacts)
         found = (
-            None if asked or owed.scope is Scope.WHOLE_LINEAGE else remedies_for(hit, owed, methods, after, again=again)
+            None
+            if asked or gone or owed.scope is Scope.WHOLE_LINEAGE
+            else remedies_for(hit, owed, methods, after, again=again)
         )
         if found is None:
             kept_apart = [c for c in (references or {}).get(hit.release, ()) if (c.name, c.digest) not in reached]
-            endings.append(_withdrawal(hit, owed, kept_apart, asked=asked))
+            endings.append(_withdrawal(hit, owed, kept_apart, asked=asked, built_on=gone))
         else:
             remedies.extend(found)
             loss = loss_of_use(hit, methods[hit.composition], after)
@@ -105,7 +110,7 @@ def make_plan(
         *_withdraw_items(impact),
         *remedies,
         *endings,
-        _purge(impact, retired, unfinished),
+        _purge(impact, retired, unfinished, trees),
         *_reports(decision, together),
     ]
     chosen = [step for step in (*remedies, *endings) if step.action.value in _REMEDIES]
@@ -147,13 +152,18 @@ def _contain(hit: Hit) -> Step:
 
 
 def _withdraw_items(impact: Impact) -> Iterator[Step]:
-    if not impact.shards:
+    if not impact.selected:
         return
     names = ", ".join(change.before.name for change in impact.shards)
+    artifacts = ", ".join(artifact.name for artifact in impact.artifacts)
+    words = []
+    if names:
+        words.append(f"Write new shards without {impact.items} {'item' if impact.items == 1 else 'items'} of {names}.")
+    if artifacts:
+        words.append(f"Withdraw {artifacts}: nothing is built on it any more.")
     yield Step(
-        "withdraw-items", Action.WITHDRAW_ITEMS, names, None, Guarantee.EXACT, Cost(),
-        f"Write new shards without {impact.items} {'item' if impact.items == 1 else 'items'} of {names}.",
-        detail=ShardsDetail(impact.shards),
+        "withdraw-items", Action.WITHDRAW_ITEMS, ", ".join(filter(None, (names, artifacts))), None, Guarantee.EXACT,
+        Cost(), " ".join(words), detail=ShardsDetail(impact.shards, impact.artifacts),
     )  # fmt: skip
 
 
@@ -170,9 +180,11 @@ def _renewal(hit: Hit, owed: Owed, *, loss: str) -> Iterator[Step]:
     yield step(Action.ADOPT, words, caveat=loss)
 
 
-def _withdrawal(hit: Hit, owed: Owed, references: Sequence[Component], *, asked: bool) -> Step:
+def _withdrawal(hit: Hit, owed: Owed, references: Sequence[Component], *, asked: bool, built_on: Sequence[str]) -> Step:
     """Return the step that destroys a release, its members, and the references that only its probes had a use for."""
-    if owed.scope is Scope.WHOLE_LINEAGE:
+    if built_on:
+        why = f"it was built on {', '.join(built_on)}, and cannot be trained again without"
+    elif owed.scope is Scope.WHOLE_LINEAGE:
         why = "the decision wants everything built on the data in whole or in part to go; partial removal is not enough"
     elif asked:
         why = "its destruction was asked for when the request was planned"
@@ -203,9 +215,12 @@ def _unreleased(impact: Impact, hits: Sequence[Hit]) -> Iterator[Step]:
         )  # fmt: skip
 
 
-def _purge(impact: Impact, retired: Sequence[str], unfinished: Sequence[Plan]) -> Step:
+def _purge(
+    impact: Impact, retired: Sequence[str], unfinished: Sequence[Plan], trees: Mapping[str, Collection[str]]
+) -> Step:
     owed = [plan.purges for plan in unfinished]
     objects = [*retired, *(digest for detail in owed for digest in detail.objects)]
+    objects += [digest for artifact in impact.artifacts for digest in trees.get(artifact.digest, ())]
     shards = [
         *(change.before.digest for change in impact.shards),
         *(digest for detail in owed for digest in detail.shards),

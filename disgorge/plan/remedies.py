@@ -3,14 +3,14 @@
 Pure, as :mod:`disgorge.plan.planner`, which makes a plan of what is chosen here.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from disgorge.layout import is_emptied, layout_of
 from disgorge.method import Blueprint, Declared, ModelSpec, Offer, offers_for
 from disgorge.plan.details import PartsDetail, parts_of
 from disgorge.plan.plan import Action, Alternative, Step
-from lineage.records import Affected, Component, Cost, Impact, Member, ReleaseHit, Shard, restore
+from lineage.records import Affected, Artifact, Component, Cost, Impact, Member, ReleaseHit, Shard, restore
 from policies.decision import Owed
 from policies.taxonomy import Guarantee, Remedy
 
@@ -68,6 +68,14 @@ class Hit:
             tuple(a for a in impact.affected if (a.component.name, a.component.digest) in names),
             hit.composition.members,
         )
+
+    def built_on(self, artifacts: Iterable[Artifact]) -> tuple[str, ...]:
+        """Return the names of those of these artifacts that shaped some of the release.
+
+        Every layout of its description names them, so no part that they shaped can be trained again without them.
+        """
+        starts = {path.nodes[0] for affected in self.affected for path in affected.paths}
+        return tuple(artifact.name for artifact in artifacts if artifact.digest in starts)
 
     @property
     def full_cost(self) -> Cost:

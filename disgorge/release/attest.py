@@ -25,6 +25,8 @@ from disgorge.training.make import recordings, uses_of
 from disgorge.training.recipe import Done, Job, Runner
 from disgorge.training.runners.declared import declared, method_for
 from disgorge.workspace_lock import turn
+from lineage.artifacts.files import problem_with
+from lineage.artifacts.named import usable_artifacts
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, in_order, members_of
 from lineage.errors import LineageError
@@ -204,11 +206,16 @@ def _hindrance(workspace: Workspace, component: Component) -> Problem | None:
         return Problem(f"it has no recipe, and is shown by {RECORD}; {give}", expected=True)
     shards = {digest for (_, digest), entry in state.shards.items() if entry.live}
     components = {digest for (_, digest), entry in state.components.items() if entry.live}
+    artifacts = {digest: entry.record for (_, digest), entry in state.artifacts.items() if entry.live}
     if component.digest not in components:
         return Problem("it was retired, and is not run; `disgorge audit` says what still serves it")
     for use in influences_of(component):
-        if use.digest not in shards | components:
+        if use.digest not in shards | components | artifacts.keys():
             return Problem(f"it used {short(use.digest)}, which is live no more; `disgorge audit` says what that means")
+        if use.digest in artifacts:
+            if wrong := problem_with(workspace, artifacts[use.digest]):
+                return Problem(f"{wrong}; restore it, and run this again")
+            continue
         path = workspace.content_path(use.digest) if use.digest in shards else workspace.objects.path(use.digest)
         if not path.is_file():
             return Problem(f"what it used, {short(use.digest)}, is missing; restore it, and run this again")
@@ -308,8 +315,10 @@ def _with_recipe(workspace: Workspace, component: Component, spec: ModelSpec) ->
     digests = {("shard", name): shard.digest for name, shard in shards_for(workspace, spec).items()}
     with Catalog.of(workspace) as catalog:
         live = catalog.components()
+        digests |= usable_artifacts(catalog, spec.artifact_names, of=spec.release)
         names_of = {each.digest: each.name for each in live}
         names_of |= {each.digest: each.name for each in catalog.shards(live=False)}
+        names_of |= {each.digest: each.name for each in catalog.artifacts(live=False)}
     for name in (use.name for use in blueprint.inputs if use.of == "component"):
         called = [each.digest for each in live if each.name in (name, component_name(spec.release, name))]
         if not called:

@@ -151,8 +151,10 @@ def refuse_what_went_since(workspace: Workspace, subject: str, composition: Comp
     with Catalog.anew(workspace) as catalog:
         parts = by_digest(catalog.components(live=False))
         live = {(component.name, component.digest) for component in catalog.components()}
-        still = {shard.digest for shard in catalog.shards()}
-        gone = {shard.digest: shard.name for shard in catalog.shards(live=False) if shard.digest not in still}
+        still = {shard.digest for shard in catalog.shards()} | {artifact.digest for artifact in catalog.artifacts()}
+        ever = {shard.digest: shard.name for shard in catalog.shards(live=False)}
+        ever |= {artifact.digest: artifact.name for artifact in catalog.artifacts(live=False)}
+        gone = {digest: name for digest, name in ever.items() if digest not in still}
     reached = sorted({gone[digest] for digest in influences(members_of(composition, parts), parts) & gone.keys()})
     retired = sorted(m.name for m in composition.members if (m.name, m.component) not in live)
     if reached or retired:

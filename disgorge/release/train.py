@@ -23,8 +23,10 @@ from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
 from disgorge.training.runners.declared import declared
 from disgorge.workspace_lock import turn
+from lineage.artifacts.files import problem_with
+from lineage.artifacts.named import artifact_digests
 from lineage.catalog.catalog import Catalog
-from lineage.errors import UnknownRecord
+from lineage.errors import DigestMismatch, UnknownRecord
 from lineage.ledger.fact_kinds import CompositionFact, FactBody
 from lineage.records import Component, Composition, Release, Shard
 from lineage.workspace import Workspace
@@ -46,6 +48,7 @@ def train_release(
     """
     with turn(workspace, then="train again"):
         shards = shards_for(workspace, spec)
+        require_artifacts(workspace, spec)
         held = release_of(workspace, spec.release, spec.alias)
         if held is not None and held.contained:
             raise contained(workspace, held)
@@ -107,6 +110,20 @@ def shards_for(workspace: Workspace, spec: ModelSpec) -> dict[str, Shard]:
             f"it with `disgorge shard add`, or take it out of the model file"
         )
     return shards
+
+
+def require_artifacts(workspace: Workspace, spec: ModelSpec) -> None:
+    """Raise :class:`~lineage.errors.LineageError` for an artifact that is not recorded, was withdrawn, or changed."""
+    with Catalog.of(workspace) as catalog:
+        artifact_digests(catalog, spec.artifact_names, of=spec.release)
+        live = {artifact.name: artifact for artifact in catalog.artifacts()}
+    for name in spec.artifact_names:
+        if name not in live:
+            raise UnknownRecord(
+                f"model {spec.release} names the artifact {name!r}, which was withdrawn; name another one"
+            )
+        if wrong := problem_with(workspace, live[name]):
+            raise DigestMismatch(f"{wrong}; restore it from a copy, or add what it is now under another name")
 
 
 def release_of(workspace: Workspace, name: str, alias: str) -> Release | None:

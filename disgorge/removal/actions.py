@@ -42,6 +42,7 @@ from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
 from lineage.ledger.fact_kinds import (
+    ArtifactWithdrawnFact,
     ComponentFact,
     ComponentRetiredFact,
     CompositionFact,
@@ -156,6 +157,10 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[
                 plan=plan.digest,
             )
         )
+    facts += [
+        ArtifactWithdrawnFact(artifact.digest, artifact.name, request=plan.request, plan=plan.digest)
+        for artifact in plan.artifacts
+    ]
     facts += note_overlaps(workspace, case, selected, together=plan.requests)
     rows = sum(change.removed for change in changes)
     return StepResult(ItemsWithdrawn(len(changes), rows, len(forget)), facts)

@@ -107,9 +107,12 @@ def purges_of(workspace: Workspace, case: Case) -> PurgeDetail:
     return begun_plan(workspace, str(case.plan)).purges
 
 
+_WITHDRAWN = ("shard-withdrawn", "artifact-withdrawn")
+
+
 def _began(case: Case) -> float:
     """Return the place in the ledger from which on a request withdrew items; beyond all of it if it withdrew none."""
-    return min((fact.seq for fact in case.facts if fact.kind == "shard-withdrawn"), default=inf)
+    return min((fact.seq for fact in case.facts if fact.kind in _WITHDRAWN), default=inf)
 
 
 def _until(case: Case) -> str:

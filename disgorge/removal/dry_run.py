@@ -23,6 +23,7 @@ from disgorge.request.workflow.approval import require_fresh
 from disgorge.training.sandbox.inputs import stages_of
 from lineage.ledger.chain import Fact
 from lineage.ledger.fact_kinds import (
+    ArtifactWithdrawnFact,
     ComponentRetiredFact,
     CompositionFact,
     FactBody,
@@ -88,6 +89,8 @@ def coming_facts(plan: Plan, ahead: Sequence[Step], state: State) -> Iterator[Fa
             if change.after is not None:
                 yield _fact(ShardFact(change.after))
             yield _fact(ShardWithdrawnFact(change.before.digest, change.before.name, request=plan.request))
+        for artifact in plan.artifacts:
+            yield _fact(ArtifactWithdrawnFact(artifact.digest, artifact.name, request=plan.request))
     for step in ahead:
         if isinstance(step.detail, WithdrawalDetail):
             retired |= _components(step) - staying

@@ -111,11 +111,12 @@ def is_begun(workspace: Workspace, case: Case) -> bool:
 
 
 def _touched(plans: Iterable[Plan]) -> tuple[set[str], set[str]]:
-    """Return the names of the shards and of the releases that plans are about."""
+    """Return the names of the shards and artifacts, and of the releases, that plans are about."""
     shards: set[str] = set()
     releases: set[str] = set()
     for plan in plans:
         shards.update(change.before.name for change in plan.shard_changes)
+        shards.update(artifact.name for artifact in plan.artifacts)
         releases.update(step.detail.name for step in plan.steps if isinstance(step.detail, ReleaseDetail))
     return shards, releases
 
@@ -124,6 +125,7 @@ def _substance(impact: Impact) -> Any:
     """Return what an impact is about: all but the ledger's head, costs, and whether a release is contained."""
     return (
         {(change.before.digest, change.before.name, change.after and change.after.digest) for change in impact.shards},
+        {(artifact.digest, artifact.name) for artifact in impact.artifacts},
         {(affected.component.name, affected.component.digest) for affected in impact.affected},
         {(hit.release.name, hit.release.alias, hit.release.composition) for hit in impact.releases},
     )

@@ -1,15 +1,18 @@
 """What a removal made, as a report tells it: compositions, how components came to be, the shards these read."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import sha256
 
 from disgorge.attestation.standing import Attested, Refusal
 from disgorge.attestation.workspace_key import trusted_keys
 from disgorge.errors import DisgorgeError
 from disgorge.evidence.checks import Evidence
-from disgorge.statement.bundle_zip import ATTESTATIONS, CODE, INPUTS, WEIGHTS
+from disgorge.statement.bundle_zip import ARTIFACTS, ATTESTATIONS, CODE, INPUTS, WEIGHTS
 from disgorge.statement.records import RecipeNote, Records, RetainedShard
+from lineage.artifacts.files import located, problem_with, recorded_artifact
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.ledger.fact_kinds import PurgedFact
 from lineage.records import Composition, digest_of
 from lineage.shards.files import shard_items
@@ -18,6 +21,8 @@ from lineage.storage.objects import sha256_of
 from lineage.storage.tree import kept_tree
 from lineage.workspace import Workspace
 
+MOST_ATTACHED = 1 << 30
+"""Bytes up to which an artifact goes with a bundle, which is held in memory."""
 Made = tuple[dict[str, Composition], tuple[RecipeNote, ...], tuple[RetainedShard, ...]]
 
 
@@ -30,14 +35,17 @@ def made_by(workspace: Workspace, evidence: Evidence) -> Made:
         compositions = {release: catalog.composition(digest) for release, digest in evidence.after.items()}
         components = {component.digest: component for component in catalog.components(live=False)}
         recorded = {shard.digest: shard for shard in (*catalog.shards(live=False), *catalog.shards())}
+        artifacts = {artifact.digest: artifact.name for artifact in catalog.artifacts(live=False)}
     pending = [member.component for composition in compositions.values() for member in composition.members]
     notes: dict[str, RecipeNote] = {}
     while pending:
         digest = pending.pop()
         if digest not in notes:
             part = components[digest]
-            notes[digest] = RecipeNote(digest, part.name, part.kind, part.recipe, part.environment)
-            pending += notes[digest].uses("component")
+            note = RecipeNote(digest, part.name, part.kind, part.recipe, part.environment)
+            named = {each: artifacts[each] for each in note.uses("artifact") if each in artifacts}
+            notes[digest] = replace(note, artifacts=named)
+            pending += note.uses("component")
     shards = [
         recorded[digest] for digest in sorted({digest for note in notes.values() for digest in note.uses("shard")})
     ]
@@ -46,6 +54,17 @@ def made_by(workspace: Workspace, evidence: Evidence) -> Made:
         tuple(notes[digest] for digest in sorted(notes)),
         tuple(RetainedShard(shard.digest, shard.name, shard.count, shard.dvc) for shard in shards),
     )
+
+
+def not_known_before(workspace: Workspace, evidence: Evidence) -> list[str]:
+    """Return, in a sentence for each artifact that shaped a release before or after, what is not known of it."""
+    with Catalog.of(workspace) as catalog:
+        known = by_digest(catalog.components(live=False))
+        compositions = map(catalog.composition, {*evidence.before.values(), *evidence.after.values()})
+        members = [member for composition in compositions for member in members_of(composition, known)]
+        shaped_by = influences(members, known)
+        names = sorted(artifact.name for artifact in catalog.artifacts(live=False) if artifact.digest in shaped_by)
+    return [f"What {name} was pre-trained on before it came is not known here." for name in names]
 
 
 def attestations_of(workspace: Workspace, recipes: Iterable[RecipeNote]) -> dict[str, bytes]:
@@ -68,8 +87,9 @@ def attestations_of(workspace: Workspace, recipes: Iterable[RecipeNote]) -> dict
 
 
 def weights_and_inputs(workspace: Workspace, made: Records) -> dict[str, bytes]:
-    """Return what recipes read and made, by name in a bundle, each checked: shards, local code, weights.
+    """Return what recipes read and made, by name in a bundle, each checked: shards, local code, weights, artifacts.
 
+    An artifact that is too large for that, or that is not what it was, is named by the recipes and not carried.
     Raises :class:`DisgorgeError` where a file changed between checking and reading, or a later removal deleted one, and
     what reading raises.
     """
@@ -84,6 +104,11 @@ def weights_and_inputs(workspace: Workspace, made: Records) -> dict[str, bytes]:
         tree = kept_tree(workspace.objects, digest)
         attached[f"{CODE}{digest}.bin"] = tree.listing()
         attached |= {f"{CODE}{file.sha256}.bin": tree.data[file.path] for file in tree.files}
+    for digest in sorted({digest for note in made.recipes for digest in note.uses("artifact")}):
+        artifact = recorded_artifact(workspace, digest)
+        if artifact.size <= MOST_ATTACHED and problem_with(workspace, artifact) is None:
+            attached[f"{ARTIFACTS}{digest}.bin"] = workspace.objects.get(digest)
+            attached |= {f"{ARTIFACTS}{f.sha256}.bin": p.read_bytes() for f, p in located(workspace, artifact)}
     for shard in made.inputs:
         path = workspace.content_path(shard.digest)
         before = sha256_of(path) if path.is_file() else ""

@@ -22,7 +22,7 @@ from disgorge.locations.report_images import drawings, outlived
 from disgorge.plan.details import RenewalDetail
 from disgorge.plan.plan import Action, Plan
 from disgorge.plan.results import Adopted, Purged, Result, Retrained, Searched
-from disgorge.report.artifacts import attestations_of, made_by, weights_and_inputs
+from disgorge.report.artifacts import attestations_of, made_by, not_known_before, weights_and_inputs
 from disgorge.report.bundle import ReportCase, write_bundle, write_zip, zip_of
 from disgorge.request.case import Case, begun_plan
 from disgorge.request.stored_records import kept_record
@@ -79,7 +79,8 @@ def write_with_inputs(workspace: Workspace, plan: Plan, case: Case) -> Path:
         report = report_case(workspace, plan, case, evidence)
         attached = weights_and_inputs(workspace, report)
         path = workspace.root / "reports" / f"{plan.request}-with-inputs.zip"
-        note_bundle(workspace, plan.request, path.name, [shard.digest for shard in report.inputs])
+        used = {digest for note in report.recipes for digest in note.uses("artifact")}
+        note_bundle(workspace, plan.request, path.name, [*used, *(shard.digest for shard in report.inputs)])
         return write_zip(path, replace(report, attached=attached), key=key_of(workspace))
 
 
@@ -135,6 +136,7 @@ def report_case(
         residuals=(
             *(f"The ledger is not complete: {loss.words}." for loss in losses_of(workspace.ledger.facts())),
             *residuals_of(plan, done, drawn=bool(samples)),
+            *not_known_before(workspace, evidence),
             *(sentence for method in used for sentence in method.promises_not),
         ),
         compositions=compositions,

@@ -52,6 +52,8 @@ def asked(case: ReportCase) -> Iterator[str]:
         f"The plan{joint} removes {counted(impact.items, 'item')}{people} in {counted(len(impact.shards), 'shard')}"
         f"{extra}{stay}."
     )
+    if impact.artifacts:
+        yield f"It withdraws what came from elsewhere as a whole: {listed(each.name for each in impact.artifacts)}."
     if releases:
         yield f"{learned} of {counted(len(releases), 'recorded model')} learned from them: {listed(releases)}."
     if apart:

@@ -55,7 +55,9 @@ def _count(case: ReportCase) -> str:
     if case.share is not None:  # the impact is that of all requests of a joint plan
         return counted(case.share.items + left_out, "item")
     people = f" of {counted(impact.subjects, 'person', 'people')}" if impact.subjects and not left_out else ""
-    return f"{counted(impact.items + left_out, 'item')}{people}" if impact.items + left_out else ""
+    items = f"{counted(impact.items + left_out, 'item')}{people}" if impact.items + left_out else ""
+    artifacts = f"the {counted(len(impact.artifacts), 'artifact')}" if impact.artifacts else ""
+    return " and ".join(filter(None, (items, artifacts)))
 
 
 def _done(case: ReportCase) -> str:
@@ -89,7 +91,10 @@ def _parts(case: ReportCase) -> Iterator[str]:
         if case.share is not None:
             own, others = counted(case.share.items, "item"), counted(len(case.plan.others), "other request")
             joint = f", for this request ({own}) and {others} together"
-        yield f"{counted(rows, 'row')} {_was(rows)} taken out of {counted(len(changes), 'shard')}{joint}"
+        if changes or not case.plan.artifacts:
+            yield f"{counted(rows, 'row')} {_was(rows)} taken out of {counted(len(changes), 'shard')}{joint}"
+        if artifacts := [artifact.name for artifact in case.plan.artifacts]:
+            yield f"{listed(artifacts)} {_was(len(artifacts))} withdrawn{'' if changes else joint}"
         if not case.impact.affected:
             yield "no recorded model had learned from them"
     for action, words in _REMEDIES.items():

@@ -33,7 +33,14 @@ from disgorge.plan.results import Result, result_of
 from disgorge.request.stored_records import kept_record
 from lineage.errors import UnknownRecord
 from lineage.ledger.chain import Fact, begin_as
-from lineage.ledger.fact_kinds import FACT_KINDS, FactBody, LossAcceptedFact, ShardWithdrawnFact, malformed
+from lineage.ledger.fact_kinds import (
+    FACT_KINDS,
+    ArtifactWithdrawnFact,
+    FactBody,
+    LossAcceptedFact,
+    ShardWithdrawnFact,
+    malformed,
+)
 from lineage.ledger.ledger import Ledger
 from lineage.records import Json, Selector
 from lineage.workspace import Workspace
@@ -148,7 +155,7 @@ class Case:
     """Every fact about this request, in order: the slice of the ledger that a report carries."""
 
     withdrawn: dict[str, str] = field(default_factory=dict)
-    """Digests of the shards withdrawn for the request, by any of its plans, to their names."""
+    """Digests of the shards and artifacts withdrawn for the request, by any of its plans, to their names."""
     distinct: set[str] = field(default_factory=set)
     """Keyed marks of near-duplicates that a person found to be other items; see :mod:`disgorge.request.near.find`."""
     included: list[str] = field(default_factory=list)
@@ -439,6 +446,8 @@ def _take_to(fact: Fact, said: FactBody, case: Case) -> None:
             case.seconds.setdefault(said.plan, {})[said.step] = said.seconds
         case ShardWithdrawnFact():
             case.withdrawn[said.shard] = said.name
+        case ArtifactWithdrawnFact():
+            case.withdrawn[said.artifact] = said.name
         case HoldFact():
             _take_hold(HoldTerms.of(said, fact.seq), case, on=said.on, of=said.of)
         case DeadlineExtendedFact():

@@ -19,9 +19,11 @@ from pathlib import Path
 from disgorge.errors import BundleBroken, DisgorgeError
 from disgorge.statement.records import AGAIN
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)+|(inputs|weights|code|attestations)/[0-9a-f]{64}\.[a-z]+")
-INPUTS, WEIGHTS, CODE = "inputs/", "weights/", "code/"
-"""The folders of what is attached on demand: retained shards, weights and local code, named by digest."""
+_NAME = re.compile(
+    r"[a-z0-9][a-z0-9-]*(\.[a-z0-9]+)+|(inputs|weights|code|artifacts|attestations)/[0-9a-f]{64}\.[a-z]+"
+)
+INPUTS, WEIGHTS, CODE, ARTIFACTS = "inputs/", "weights/", "code/", "artifacts/"
+"""The folders of what is attached on demand: retained shards, weights, local code and artifacts, named by digest."""
 ATTESTATIONS = "attestations/"
 """The folder of the signed attestations of new components, and of earlier keys that signed some; named by SHA-256."""
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say

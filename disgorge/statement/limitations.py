@@ -119,7 +119,9 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
             f"{len(detail.get('residual', ())):,} residual; {open_ones}, so "
             f"{'the list is not complete' if count or places else 'the list is complete for the places searched'}."
         )
-        yield from (f"Unsupported: shard {words}." for words in unsupported)
+        yield from (
+            f"Unsupported: {'' if words.startswith('artifact ') else 'shard '}{words}." for words in unsupported
+        )
         if count:
             named = _named(unread["named"], count)
             yield (

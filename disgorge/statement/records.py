@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 from disgorge.errors import BundleBroken
 from disgorge.evidence.checks import Evidence
 from disgorge.plan.plan import Plan
-from lineage.records import Composition, Impact, Json, canonical, restore
+from lineage.records import LEFT_OUT, Composition, Impact, Json, canonical, restore
 from policies.decision import Decision
 from policies.request import RemovalRequest
 
@@ -28,7 +28,7 @@ _FACT = {"seq": int, "at": str, "kind": str, "body": dict, "previous": str, "dig
 class RecipeNote:
     """How a component of a new composition came to be: all it takes to make it again, and what it ran on.
 
-    Either is ``{}`` if it was not recorded.
+    Either is ``{}`` if it was not recorded. ``artifacts`` are the names of those that it used, by digest.
     """
 
     component: str
@@ -36,9 +36,10 @@ class RecipeNote:
     kind: str
     recipe: dict[str, Json]
     environment: dict[str, Json] = field(default_factory=dict)
+    artifacts: dict[str, str] = field(default_factory=dict, metadata={LEFT_OUT: True})
 
     def uses(self, kind: str) -> tuple[str, ...]:
-        """Return the digests that the recipe reads of one kind, ``shard`` or ``component``."""
+        """Return the digests that the recipe reads of one kind, ``shard``, ``component`` or ``artifact``."""
         return tuple(use["digest"] for use in self.recipe.get("uses", []) if use["of"] == kind)
 
 

@@ -8,7 +8,7 @@ examiner from a user, and knows nothing of another model: each is asked in a pro
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from disgorge.errors import DisgorgeError
@@ -18,7 +18,7 @@ from disgorge.training.assemble import put_together, spec_of
 from disgorge.training.recipe import Inputs
 from disgorge.training.torch_settings import torch_set
 from lineage.activity import activity
-from lineage.records import Composition, Json, Shard, canonical, plain, restore
+from lineage.records import LEFT_OUT, Composition, Json, Shard, canonical, plain, restore
 from lineage.storage.tensors import save_tensors
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Question:
     kinds: dict[str, str]
     title: str | None = None
     draw: Draw | None = None
+    artifacts: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
+    """The digests of the artifacts that the composition's description names, in the order of their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ def answer(
     asked = restore(Question, question)
     spec = spec_of(asked.composition)
     with torch_set(threads=spec.threads, device=device, deterministic=spec.deterministic):
-        model = put_together(inputs, asked.composition, asked.kinds, title=asked.title, method=method)
+        model = put_together(
+            inputs, asked.composition, asked.kinds, title=asked.title, method=method, artifacts=asked.artifacts
+        )
         return save_tensors(_answers(model, given, asked.draw))
 
 

@@ -16,6 +16,7 @@ from disgorge.training.answer import Draw, LayoutQuestion, Question
 from disgorge.training.assemble import spec_of
 from disgorge.training.recipe import Job, Runner
 from lineage.activity import activity
+from lineage.artifacts.named import artifact_digests
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
 from lineage.records import Composition, Json, Shard, plain, restore
@@ -75,7 +76,9 @@ def question_about(
     members = {member.component for member in composition.members}
     with Catalog.of(workspace) as catalog:
         kinds = {each.digest: each.kind for each in catalog.components(live=False) if each.digest in members}
-    return Question(composition, kinds, title, draw)
+        spec = spec_of(composition)
+        artifacts = artifact_digests(catalog, spec.artifact_names, of=spec.release)
+    return Question(composition, kinds, title, draw, tuple(artifacts.values()))
 
 
 @activity("asking models in processes of their own")

@@ -1,9 +1,12 @@
 """Puts the components of a composition together into the model that answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from disgorge.errors import ExecutionFailed
 from disgorge.layout import blueprint_name
-from disgorge.method import Method, Model, ModelSpec, Part, method_named
+from disgorge.method import Method, Model, ModelSpec, Part, method_named, takes_artifacts
 from disgorge.training.recipe import Inputs
 from lineage.activity import activity
 from lineage.records import Composition, restore
@@ -14,6 +17,18 @@ def spec_of(composition: Composition) -> ModelSpec:
     return restore(ModelSpec, composition.spec)
 
 
+def artifacts_for(function: Callable[..., Any], folders: tuple[Path, ...], *, of: str) -> dict[str, Any]:
+    """Return the argument by which a method's function is given artifacts, none where it takes none.
+
+    Raises :class:`ExecutionFailed` where there are some to be used and it takes none.
+    """
+    if takes_artifacts(function):
+        return {"artifacts": folders}
+    if folders and of.endswith(".train"):
+        raise ExecutionFailed(f"{of} is to be given artifacts and takes no argument of that name; mend the method")
+    return {}
+
+
 @activity("loading the weights and libraries of a model")
 def put_together(
     inputs: Inputs,
@@ -22,8 +37,11 @@ def put_together(
     *,
     title: str | None = None,
     method: Method | None = None,
+    artifacts: Sequence[str] = (),
 ) -> Model:
     """Return the model a composition describes; ``kinds`` has the kind of each member by digest.
+
+    ``artifacts`` are the digests of those that its description names, in the order of their names.
 
     ``title`` is the name its components are recorded under, the release's by default; ``method`` is the composition's,
     where it is loaded already.
@@ -38,4 +56,6 @@ def put_together(
         )
         for member in composition.members
     )
-    return (method or method_named(composition.method)).assemble(spec, parts)
+    maker = method or method_named(composition.method)
+    folders = tuple(map(inputs.artifact, artifacts)) if takes_artifacts(maker.assemble) else ()
+    return maker.assemble(spec, parts, **artifacts_for(maker.assemble, folders, of=f"{maker.name}.assemble"))

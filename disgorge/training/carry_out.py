@@ -11,6 +11,7 @@ from disgorge.declaration import written
 from disgorge.errors import ExecutionFailed
 from disgorge.method import NO_CHECKPOINTS, Checkpoints, Items, Method, Progress, as_resumable, no_progress
 from disgorge.training.answer import answer, lay_out
+from disgorge.training.assemble import artifacts_for
 from disgorge.training.recipe import Inputs
 from disgorge.training.torch_settings import torch_set
 from lineage.records import Json
@@ -50,13 +51,15 @@ def carry_out(
         )
     items = tuple(inputs.items(use["digest"]) for use in recipe["uses"] if use["of"] == "shard")
     parts = tuple(inputs.tensors(use["digest"]) for use in recipe["uses"] if use["of"] == "component")
+    folders = tuple(inputs.artifact(use["digest"]) for use in recipe["uses"] if use["of"] == "artifact")
+    more = artifacts_for(method.train, folders, of=f"{method.name}.train")
     deterministic = recipe.get("deterministic", True)
     with torch_set(threads=recipe["threads"], device=recipe.get("device", "cpu"), deterministic=deterministic):
         asked, resumable = (recipe["kind"], recipe["parameters"], items, parts), as_resumable(method)
         if resumable is None:
-            made = method.train(*asked, progress=progress)
+            made = method.train(*asked, progress=progress, **more)
         else:
-            made = resumable.train(*asked, progress=progress, checkpoints=checkpoints)
+            made = resumable.train(*asked, progress=progress, checkpoints=checkpoints, **more)
         return _own_folder(made) if isinstance(made, Path) else save_tensors(made)
 
 

@@ -18,6 +18,7 @@ from disgorge.training.code.kept import keep_code
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.environment import can_be_reused
 from disgorge.training.recipe import Done, Job, Runner
+from lineage.artifacts.named import usable_artifacts
 from lineage.catalog.catalog import Catalog
 from lineage.ledger.fact_kinds import ComponentFact, FactBody
 from lineage.records import (
@@ -91,6 +92,7 @@ def make(
         blueprints = ancestry(blueprints, blueprint_name(spec.release, up_to))
     with Catalog.of(workspace) as catalog:
         live = {(component.name, component.digest): component for component in catalog.components()}
+        artifacts = usable_artifacts(catalog, spec.artifact_names, of=spec.release)
     making = _Making(
         workspace=workspace,
         spec=spec,
@@ -101,7 +103,7 @@ def make(
         code=keep_code(workspace, method.code),
         live=live,
         recorded=_by_recipe(workspace),
-        digests={("shard", name): shard.digest for name, shard in shards.items()},
+        digests=artifacts | {("shard", name): shard.digest for name, shard in shards.items()},
     )
     return making.make(blueprints, runner)
 

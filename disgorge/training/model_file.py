@@ -12,6 +12,7 @@
     threads: 1
     device: cpu                     # or cuda
     deterministic: true             # with false any kernel goes, and equal bits are not promised
+    artifacts: {encoder: minilm}    # names in the method's code, and the recorded artifacts they stand for
     parameters: {epochs: 20}        # the method's own
 
 An unknown key is refused: its author believes that it sets something. What the
@@ -54,6 +55,7 @@ class _ModelFile(BaseModel):
     threads: int = Field(default=1, ge=1, le=MOST_THREADS)
     device: Literal["cpu", "cuda"] = "cpu"
     deterministic: bool = True
+    artifacts: dict[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] = {}
     parameters: dict[str, Any] = {}
 
     @field_validator("release", "alias")
@@ -130,6 +132,7 @@ def model_spec(value: Json, *, name: str) -> ModelSpec:
         parameters=read.parameters,
         device=read.device,
         deterministic=read.deterministic,
+        artifacts=dict(sorted(read.artifacts.items())),
     )
 
 

@@ -42,6 +42,9 @@ class Inputs(Protocol):
     def tensors(self, component: str) -> "Tensors | Path":
         """Return a component's tensors, or the path of a folder with its files."""
 
+    def artifact(self, artifact: str) -> Path:
+        """Return the folder of an artifact's files, to read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

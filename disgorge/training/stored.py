@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from disgorge.method import Items, Model
-from disgorge.training.assemble import put_together
+from disgorge.training.assemble import put_together, spec_of
 from disgorge.training.kernels import steer_this_process
+from lineage.artifacts.files import copy_artifact, recorded_artifact
+from lineage.artifacts.named import artifact_digests
 from lineage.catalog.catalog import Catalog
 from lineage.records import Composition
 from lineage.shards.files import shard_items
@@ -49,6 +51,13 @@ class Stored:
             continue
         return folder
 
+    def artifact(self, artifact: str) -> Path:
+        """Return a folder with copies of an artifact's files, checked, which is deleted when this process ends."""
+        folder = Path(tempfile.mkdtemp(prefix="disgorge-artifact-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        copy_artifact(self.workspace, recorded_artifact(self.workspace, artifact), folder)
+        return folder
+
 
 def read_items(workspace: Workspace, shard: str) -> Items:
     """Return a shard's items by its digest, every item's bytes checked against its digest."""
@@ -60,5 +69,7 @@ def assemble(workspace: Workspace, composition: Composition, *, title: str | Non
     """Return the model a composition describes, its components read from the object store and verified."""
     with Catalog.of(workspace) as catalog:
         kinds = {component.digest: component.kind for component in catalog.components(live=False)}
+        spec = spec_of(composition)
+        artifacts = artifact_digests(catalog, spec.artifact_names, of=spec.release)
     steer_this_process()
-    return put_together(Stored(workspace), composition, kinds, title=title)
+    return put_together(Stored(workspace), composition, kinds, title=title, artifacts=tuple(artifacts.values()))

@@ -102,7 +102,8 @@ def _check_recipes(records: Records) -> None:
     if [shard.digest for shard in records.inputs] != sorted(read["shard"]):
         raise BundleBroken(f"inputs.json lists other shards than the recipes read; {AGAIN}")
     withdrawn = {change.before.digest: change.before.name for change in records.plan.shard_changes}
-    for digest in sorted(read["shard"] & set(withdrawn)):
+    withdrawn |= {artifact.digest: artifact.name for artifact in records.plan.artifacts}
+    for digest in sorted((read["shard"] | read["artifact"]) & set(withdrawn)):
         raise BundleBroken(f"recipes.json: a new component was trained on {withdrawn[digest]}, which was withdrawn")
     for note in records.recipes:
         if named := first_named(note.recipe, withdrawn):
@@ -113,8 +114,8 @@ def _check_recipes(records: Records) -> None:
 
 
 def recipes_read(recipes: Iterable[RecipeNote]) -> Mapping[str, set[str]]:
-    """Return the digests of the shards and of the components that recipes read."""
-    read: dict[str, set[str]] = {"shard": set(), "component": set()}
+    """Return the digests of the shards, of the components and of the artifacts that recipes read."""
+    read: dict[str, set[str]] = {"shard": set(), "component": set(), "artifact": set()}
     for note in recipes:
         try:
             for use in note.recipe.get("uses", []):

@@ -49,6 +49,7 @@ def check_attestations(bundle: Bundle, *, public: bytes) -> str:
         read=lambda digest: bundle.attestations[f"{ATTESTATIONS}{digest}.json"],
         parts=parts,
         shards=recipes_read(notes)["shard"],
+        artifacts=dict.fromkeys(recipes_read(notes)["artifact"], lambda: None),  # hashed where they are attached
         is_whole=lambda digest: True,  # weights that are attached were hashed before
     )
     owed = records.decision.owed

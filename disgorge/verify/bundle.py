@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 
 from disgorge.errors import BundleBroken, CertificateRefused
-from disgorge.statement.bundle_zip import ATTESTATIONS, CODE, INPUTS, WEIGHTS, is_name
+from disgorge.statement.bundle_zip import ARTIFACTS, ATTESTATIONS, CODE, INPUTS, WEIGHTS, is_name
 from disgorge.statement.certificate import Certificate, issue
 from disgorge.statement.predicate import EARLIER_TYPES, PREDICATE_TYPE, STATEMENT_TYPE, Predicate, subjects_of
 from disgorge.statement.records import AGAIN, SLICE, Records, record_files
@@ -33,8 +33,8 @@ _UNSIGNED = frozenset({STATEMENT, PDF, PDF_SIGNATURE})
 class Bundle:
     """A bundle whose parts agree, read back, and the sentences about what was checked.
 
-    ``inputs``, ``weights`` and ``code``, the listings and files of trees, are what is attached, by digest;
-    ``attestations`` are envelopes and public keys, by name.
+    ``inputs``, ``weights``, ``code`` and ``artifacts``, the listings and files of trees, are what is attached, by
+    digest; ``attestations`` are envelopes and public keys, by name.
     """
 
     predicate: Predicate
@@ -43,6 +43,7 @@ class Bundle:
     inputs: Mapping[str, bytes]
     weights: Mapping[str, bytes]
     code: Mapping[str, bytes]
+    artifacts: Mapping[str, bytes]
     attestations: Mapping[str, bytes]
     checked: tuple[str, ...]
 
@@ -78,7 +79,8 @@ def check_bundle(opened: Opened, members: Mapping[str, bytes]) -> Bundle:
         certificate,
         inputs=_attached(members, INPUTS, ".parquet", allowed=read["shard"]),
         weights=_weights(members, components),
-        code=_code(members, trees={note.recipe["code"] for note in records.recipes if "code" in note.recipe}),
+        code=_trees(members, CODE, {note.recipe["code"] for note in records.recipes if "code" in note.recipe}),
+        artifacts=_trees(members, ARTIFACTS, read["artifact"]),
         attestations={name: data for name, data in members.items() if name.startswith(ATTESTATIONS)},
         checked=(
             f"the statement's signature{' and that of the PDF' * predicate.pdf}, by key {opened.key_id[:16]}",
@@ -225,11 +227,12 @@ def _by_sha256(members: Mapping[str, bytes], folder: str, ending: str, *, allowe
     return attached
 
 
-def _code(members: Mapping[str, bytes], *, trees: set[str]) -> dict[str, bytes]:
+def _trees(members: Mapping[str, bytes], folder: str, trees: set[str]) -> dict[str, bytes]:
     """Return the listings and files of attached trees; each that is there must be whole."""
-    listings = {digest: members[f"{CODE}{digest}.bin"] for digest in trees if f"{CODE}{digest}.bin" in members}
-    listed = _files_of(listings, CODE, ".bin")
-    found = _by_sha256(members, CODE, ".bin", allowed={*listings, *listed})
+    listings = {digest: members[f"{folder}{digest}.bin"] for digest in trees if f"{folder}{digest}.bin" in members}
+    listed = _files_of(listings, folder, ".bin")
+    found = _by_sha256(members, folder, ".bin", allowed={*listings, *listed})
     if lacking := sorted(listed - found.keys()):
-        raise BundleBroken(f"{CODE}{lacking[0]}.bin is missing, and the code of a recipe lists it; {AGAIN}")
+        what = "code of a recipe" if folder == CODE else "artifact of a recipe"
+        raise BundleBroken(f"{folder}{lacking[0]}.bin is missing, and the {what} lists it; {AGAIN}")
     return found

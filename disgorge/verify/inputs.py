@@ -1,4 +1,4 @@
-"""Inputs of re-execution: checks the recipes, and puts retained data, weights and local code where workers read them.
+"""Inputs of re-execution: checks recipes, and puts retained data, weights, code and artifacts where workers read them.
 
 From the bundle where they are attached, else from a workspace. Every item is checked against its digest and every shard
 against its own before anything is trained, so that no unrecorded data can slip in.
@@ -11,12 +11,16 @@ from disgorge.statement.records import AGAIN, RecipeNote, RetainedShard
 from disgorge.training.runners.declared import declared, declared_methods
 from disgorge.training.sandbox.levels import Level, reached
 from disgorge.verify.bundle import Bundle
-from lineage.errors import DigestMismatch, LineageError, TooLarge
+from lineage.artifacts.files import located, recorded_artifact
+from lineage.errors import DigestMismatch, LineageError, TooLarge, UnknownRecord
+from lineage.ledger.fact_kinds import ArtifactFact
+from lineage.records import Artifact
 from lineage.shards.files import shard_items
 from lineage.storage.components import copy_component, is_there
+from lineage.storage.large_files import store_file
 from lineage.storage.objects import is_digest
 from lineage.storage.size_limits import LIMIT
-from lineage.storage.tree import kept_tree
+from lineage.storage.tree import kept_tree, listed
 from lineage.workspace import Workspace
 
 _RECIPE = {"method", "version", "kind", "parameters", "uses", "threads", "deterministic"}
@@ -67,6 +71,7 @@ def furnish(workspace: Workspace, bundle: Bundle, workspace_folder: Path | None)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         _check_items(workspace, shard, signed=shard.digest in bundle.inputs)
+    missing += _furnish_artifacts(workspace, bundle, source)
     if missing:
         raise InputsMissing(
             f"the retained data to train from is not in the bundle: {'; '.join(missing)}; ask for a bundle written "
@@ -107,6 +112,36 @@ def _furnish_code(workspace: Workspace, bundle: Bundle, source: Workspace | None
             )
     for data in bundle.code.values():
         workspace.objects.put(data)
+
+
+def _furnish_artifacts(workspace: Workspace, bundle: Bundle, source: Workspace | None) -> list[str]:
+    """Store and record the artifacts that recipes name, from the bundle or a workspace; return in words what lacks."""
+    for data in bundle.artifacts.values():
+        workspace.objects.put(data)
+    names = {digest: name for note in bundle.records.recipes for digest, name in note.artifacts.items()}
+    missing = []
+    for digest in sorted({digest for note in bundle.records.recipes for digest in note.uses("artifact")}):
+        name = names.get(digest, digest[:12])
+        if digest not in bundle.artifacts:
+            if source is None or not _taken_over(workspace, source, digest):
+                missing.append(f"artifact {name} ({digest[:12]})")
+                continue
+        files = listed(workspace.objects, digest)
+        size = sum(file.size for file in files)
+        workspace.ledger.record(ArtifactFact(Artifact(digest, f"artifact-{digest}", "", "", "", len(files), size)))
+    return missing
+
+
+def _taken_over(workspace: Workspace, source: Workspace, digest: str) -> bool:
+    """Whether a workspace has an artifact; its files are stored in the other one then, each checked."""
+    try:
+        artifact = recorded_artifact(source, digest)
+        for file, path in located(source, artifact):
+            store_file(workspace.objects, path, file.sha256)
+        workspace.objects.put(source.objects.get(digest))
+    except UnknownRecord:
+        return False
+    return True
 
 
 def _check_items(workspace: Workspace, shard: RetainedShard, *, signed: bool) -> None:

@@ -6,9 +6,9 @@
         impact = catalog.impact([Selector("subject", workspace.pseudonym("Ada"))])
 
 It answers as of one head of the ledger and never changes anything. A component is affected when a chain of uses, in any
-role and through retired components too, leads to it from a shard that holds a withdrawn item, or from a shard that one
-was cut from. Where two names share one digest, what shaped either shaped both: equal bytes cannot be told apart, so an
-impact may report too much, never too little of what was recorded.
+role and through retired components too, leads to it from a withdrawn artifact, from a shard that holds a withdrawn
+item, or from a shard that one was cut from. Where two names share one digest, what shaped either shaped both: equal
+bytes cannot be told apart, so an impact may report too much, never too little of what was recorded.
 """
 
 import re
@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lineage.catalog.forget_set import ForgetSet
 from lineage.catalog.influence import in_order, paths_from
 from lineage.catalog.projection import open_projection
+from lineage.catalog.selection import selected_artifacts
 from lineage.catalog.trace import Trace
 from lineage.catalog.trace_queries import trace_of
 from lineage.errors import LineageError, UnknownRecord
 from lineage.ledger.state import Entry, State, cut_from, reachable
 from lineage.records import (
     Affected,
+    Artifact,
     Component,
     Composition,
     Impact,
@@ -42,7 +44,7 @@ from lineage.workspace import Workspace
 if TYPE_CHECKING:
     import duckdb
 
-Named = TypeVar("Named", Shard, Component)
+Named = TypeVar("Named", Shard, Artifact, Component)
 _BEGINNING = re.compile(r"[0-9a-f]{8,63}")  # of a digest, which has 64; eight name one of some ten thousand
 
 
@@ -92,6 +94,14 @@ class Catalog:
     def shard(self, name_or_digest: str) -> Shard:
         """Return the live shard of that name, or any of that digest; :class:`~lineage.errors.UnknownRecord`."""
         return self._one("shard", self._state.shards, name_or_digest)
+
+    def artifacts(self, *, live: bool = True) -> tuple[Artifact, ...]:
+        """Return the live artifacts, or all there ever were, in the order in which they were recorded."""
+        return tuple(entry.record for entry in self._state.artifacts.values() if entry.live or not live)
+
+    def artifact(self, name_or_digest: str) -> Artifact:
+        """Return the live artifact of that name, or any of that digest; :class:`~lineage.errors.UnknownRecord`."""
+        return self._one("artifact", self._state.artifacts, name_or_digest)
 
     def components(self, *, live: bool = True) -> tuple[Component, ...]:
         """Return the live components, or all there ever were, in the order in which they were recorded."""
@@ -166,13 +176,14 @@ class Catalog:
         withdrawn: Collection[str] = (),
         also: Collection[str] = (),
         spare: Collection[str] = (),
+        artifacts: Collection[str] = (),
     ) -> Impact:
         """Return what removing the selected items, and ``also`` by digest, touches; nothing at all is an empty impact.
 
-        ``spare`` are items, by digest, that stay whatever selects them.
+        ``spare`` are items, by digest, that stay whatever selects them; ``artifacts``, by digest, go as well.
 
-        ``withdrawn`` are shards, by digest, that held selected items and are withdrawn already: what learned from them
-        and is still there counts too.
+        ``withdrawn`` are shards that held selected items, and selected artifacts, by digest, which are withdrawn
+        already: what learned from them and is still there counts too.
 
         ``items`` counts different digests, ``subjects`` different persons, ``duplicates`` rows that only their bytes
         selected. Paths are kept up to :data:`lineage.catalog.influence.PATHS_KEPT` a component. Raises
@@ -182,7 +193,9 @@ class Catalog:
         self._refuse_unknown_releases()
         forget = ForgetSet(self._items, selectors, also, spare)
         changes = forget.changes()
-        origins = cut_from(self.shards(live=False), {*withdrawn, *(change.before.digest for change in changes)})
+        going = {*artifacts, *(each.digest for each in selected_artifacts(self.artifacts(), selectors))}
+        selected = {*(change.before.digest for change in changes), *going}
+        origins = cut_from(self.shards(live=False), {*withdrawn, *selected})
         below = defaultdict[str, list[tuple[str, Use]]](list)
         for target, uses in self._state.influences.items():
             for use in uses:
@@ -209,6 +222,7 @@ class Catalog:
             items=items,
             subjects=subjects,
             duplicates=duplicates,
+            artifacts=tuple(artifact for artifact in self.artifacts() if artifact.digest in going),
         )
 
     # What learned from what --------------------------------------------------------------------------------------
@@ -216,10 +230,10 @@ class Catalog:
     def trace(self, start: str, *, up: bool, down: bool) -> Trace:
         """Return what learned from ``start`` (down), what it learned from (up), or both.
 
-        ``start`` is the digest or key of an item, a subject's pseudonym, the name or digest of a shard or component, or
-        a release (``name`` or ``name@alias``); where it is several of these, all count. The beginning of a digest will
-        do. A name means what is live, or what once was if nothing is. Downwards, what is retired or withdrawn is shown
-        where something live came of it. Raises :class:`~lineage.errors.UnknownRecord`.
+        ``start`` is the digest or key of an item, a subject's pseudonym, the name or digest of a shard, artifact or
+        component, or a release (``name`` or ``name@alias``); where it is several of these, all count. The beginning of
+        a digest will do. A name means what is live, or what once was if nothing is. Downwards, what is retired or
+        withdrawn is shown where something live came of it. Raises :class:`~lineage.errors.UnknownRecord`.
         """
         found = trace_of(self._state, self._items, self._whole(start), up=up, down=down)
         if found is None:
@@ -239,11 +253,11 @@ class Catalog:
         if found:
             return max(found, key=lambda entry: (entry.live, entry.seq)).record
         if any(name == named for name, _ in entries):
-            gone = "withdrawn" if what == "shard" else "retired"
-            listed = "; `disgorge shard list --all` shows it" if what == "shard" else ""
+            gone = "retired" if what == "component" else "withdrawn"
+            listed = "" if what == "component" else f"; `disgorge {what} list --all` shows it"
             raise UnknownRecord(f"{what} {named!r} was {gone}; give its digest to speak of what it was{listed}")
         near = _near(named, [entry.record.name for entry in entries.values() if entry.live])
-        near = near or (f"; `disgorge {what} list` shows those there are" if what == "shard" else "")
+        near = near or ("" if what == "component" else f"; `disgorge {what} list` shows those there are")
         raise UnknownRecord(f"no {what} {named!r} is recorded{near}")
 
     def _whole(self, text: str) -> str:
@@ -259,7 +273,8 @@ class Catalog:
             return text
         if self._ask("select 1 from item where key = ? limit 1", text):
             return text
-        found = {digest for _, digest in (*self._state.shards, *self._state.components) if digest.startswith(text)}
+        recorded = (*self._state.shards, *self._state.artifacts, *self._state.components)
+        found = {digest for _, digest in recorded if digest.startswith(text)}
         found.update(digest for (digest,) in self._ask("select digest from item where starts_with(digest, ?)", text))
         if len(found) > 1:
             raise UnknownRecord(f"ambiguous digest prefix {text!r} ({len(found)} matches); give more of its digits")
@@ -267,7 +282,7 @@ class Catalog:
 
     def _names(self) -> set[str]:
         """Return every name, and of releases name and alias together as well."""
-        recorded = (*self._state.shards, *self._state.components, *self._state.releases)
+        recorded = (*self._state.shards, *self._state.artifacts, *self._state.components, *self._state.releases)
         return {name for name, _ in recorded} | {entry.record.id for entry in self._state.releases.values()}
 
     def _refuse_unknown_releases(self) -> None:

@@ -8,7 +8,7 @@ shards that are not purged yet, and those that an audit read itself, since it be
 from collections.abc import Iterable, Sequence
 
 from lineage.errors import BadInput
-from lineage.records import SELECTABLE, Item, Selector, Shard
+from lineage.records import SELECTABLE, Artifact, Item, Selector, Shard
 
 _MATCHES = {
     "item": "i.digest in (select unnest({0}::varchar[]))",
@@ -17,8 +17,9 @@ _MATCHES = {
     "source": "coalesce(i.source, s.source) in (select unnest({0}::varchar[]))",
     "license": "coalesce(i.license, s.license) in (select unnest({0}::varchar[]))",
     "shard": "(s.name in (select unnest({0}::varchar[])) or s.digest in (select unnest({0}::varchar[])))",
+    "artifact": "({0}::varchar[] is null)",
 }
-"""What a selector compares; an item that names no source or license has its shard's."""
+"""What a selector compares; an item that names no source or license has its shard's, and none is in an artifact."""
 
 
 def condition(selectors: Sequence[Selector]) -> tuple[str, dict[str, list[str]]]:
@@ -34,6 +35,26 @@ def condition(selectors: Sequence[Selector]) -> tuple[str, dict[str, list[str]]]
             raise BadInput(f"unknown field {selector.field!r} to select by; use one of {', '.join(SELECTABLE)}")
         values.setdefault(selector.field, []).append(selector.value)
     return " and ".join(_MATCHES[field].format(f"${field}") for field in values), values
+
+
+def selected_artifacts(artifacts: Iterable[Artifact], selectors: Sequence[Selector]) -> tuple[Artifact, ...]:
+    """Return the artifacts that selectors pick, by name or digest, source or license; none by what items alone have.
+
+    >>> minilm = Artifact("ab" * 32, "minilm", "the hub", "Apache-2.0", "licensed", 3, 90_000_000)
+    >>> selected_artifacts([minilm], [Selector("source", "the hub")]) == (minilm,)
+    True
+    >>> selected_artifacts([minilm], [Selector("source", "the hub"), Selector("key", "1.png")])
+    ()
+    """
+    values: dict[str, set[str]] = {}
+    for selector in selectors:
+        values.setdefault(selector.field, set()).add(selector.value)
+
+    def picks(artifact: Artifact) -> bool:
+        has = {"artifact": {artifact.name, artifact.digest}, "source": {artifact.source}, "license": {artifact.license}}
+        return all(not wanted.isdisjoint(has.get(field, ())) for field, wanted in values.items())
+
+    return tuple(filter(picks, artifacts)) if values else ()
 
 
 def selected_items(tables: Iterable[tuple[Shard, Sequence[Item]]], selectors: Sequence[Selector]) -> frozenset[str]:

@@ -32,8 +32,11 @@ _COLUMN_GAP, _ROW_GAP, _MARGIN, _HEADING = 150, 14, 16, 30
 _LETTERS = 27  # of the name, at 13 pixels: about 7.2 pixels each
 _SMALL_LETTERS = 33  # of the line below, at 11 pixels
 _LABELED_EDGES = 16  # more than that, and the commonest role is named once, below the drawing
-_KINDS = {"item": 0, "subject": 0, "shard": 1, "component": 2, "release": 3}  # the column of each
-_HEADINGS = {"item": "items", "subject": "people", "shard": "data", "component": "components", "release": "releases"}
+_KINDS = {"item": 0, "subject": 0, "shard": 1, "artifact": 1, "component": 2, "release": 3}  # the column of each
+_HEADINGS = {
+    "item": "items", "subject": "people", "shard": "data", "artifact": "artifacts", "component": "components",
+    "release": "releases",
+}  # fmt: skip
 _IMPLIED = {"member", "in"}  # said by the columns an edge runs between
 
 _STYLE = """
@@ -65,7 +68,7 @@ def draw(trace: Trace, *, highlighted: Collection[str] = ()) -> str:
 
 
 def draw_impact(impact: Impact) -> str:
-    """Return the SVG of an impact: the shards it changes, what learned from them, the releases that hold it.
+    """Return the SVG of an impact: shards it changes and artifacts, what learned from them, the releases that hold it.
 
     What a release retains is one box with a count: dozens of boxes that nothing happens to would hide those it does.
     """
@@ -76,6 +79,8 @@ def draw_impact(impact: Impact) -> str:
         nodes[shard.digest] = Node(
             shard.digest, "shard", shard.name, "live", f"{change.removed:,} of {shard.count:,} items go"
         )
+    for artifact in impact.artifacts:
+        nodes[artifact.digest] = Node(artifact.digest, "artifact", artifact.name, "live", "goes as a whole")
     for affected in impact.affected:
         component = affected.component
         nodes[component.digest] = Node(component.digest, "component", component.name, "live", component.kind)

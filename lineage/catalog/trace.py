@@ -12,7 +12,7 @@ from typing import Literal
 
 from lineage.ledger.state import reachable
 
-Kind = Literal["item", "subject", "shard", "component", "release"]
+Kind = Literal["item", "subject", "shard", "artifact", "component", "release"]
 State = Literal["live", "withdrawn", "retired", "contained", "unrecorded"]
 
 

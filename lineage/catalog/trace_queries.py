@@ -8,12 +8,12 @@ from lineage.catalog.influence import in_order
 from lineage.catalog.trace import Edge, Node, Trace
 from lineage.ledger.state import Entry, State, cut_from, reachable
 from lineage.plural import counted
-from lineage.records import Component, Role, Shard
+from lineage.records import Artifact, Component, Role, Shard
 
 if TYPE_CHECKING:
     import duckdb
 
-Named = TypeVar("Named", Shard, Component)
+Named = TypeVar("Named", Shard, Artifact, Component)
 
 
 def trace_of(state: State, items: "duckdb.DuckDBPyConnection", start: str, *, up: bool, down: bool) -> Trace | None:
@@ -63,12 +63,12 @@ def _readable(known: dict[str, Node], edges: Iterable[Edge]) -> list[str]:
     return [by_name[int(number)] for number in order]
 
 
-_KINDS = ("item", "subject", "shard", "component", "release")
+_KINDS = ("item", "subject", "shard", "artifact", "component", "release")
 
 
 def _starts(state: State, items: "duckdb.DuckDBPyConnection", start: str) -> tuple[list[Node], list[Edge]]:
     """Return the nodes that ``start`` can mean, and the edges from items or a subject to the shards they are in."""
-    tables = (state.shards, state.components)
+    tables = (state.shards, state.artifacts, state.components)
     ids = [(key[1], start == key[1] or table[key].live) for table in tables for key in table if start in key]
     releases = [entry for entry in state.releases.values() if start in (entry.record.name, entry.record.id)]
     ids += [(entry.record.id, entry.live) for entry in releases]
@@ -97,14 +97,20 @@ def _nodes(state: State, ids: Iterable[str]) -> dict[str, Node]:
         detail = counted(shards[0].record.count, "item") + core
         name, *also = (entry.record.name for entry in shards)
         found[digest] = Node(digest, "shard", name, "live" if shards[0].live else "withdrawn", detail, tuple(also))
+    for digest, artifacts in _by_digest(state.artifacts, found).items():
+        detail = counted(artifacts[0].record.files, "file")
+        name, *also = (entry.record.name for entry in artifacts)
+        found[digest] = Node(
+            digest, "artifact", name, "live" if artifacts[0].live else "withdrawn", detail, tuple(also)
+        )
     for digest, components in _by_digest(state.components, found).items():
         kinds = ", ".join(sorted({entry.record.kind for entry in components}))
         name, *also = (entry.record.name for entry in components)
         found[digest] = Node(digest, "component", name, "live" if components[0].live else "retired", kinds, tuple(also))
     for entry in state.releases.values():
         if (id_ := entry.record.id) in found:
-            word: Any = "withdrawn" if not entry.live else "contained" if entry.record.contained else "live"
-            found[id_] = Node(id_, "release", id_, word, f"composition {entry.record.composition[:10]}")
+            how: Any = "withdrawn" if not entry.live else "contained" if entry.record.contained else "live"
+            found[id_] = Node(id_, "release", id_, how, f"composition {entry.record.composition[:10]}")
     return found
 
 

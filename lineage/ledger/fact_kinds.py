@@ -14,7 +14,7 @@ from typing import ClassVar, TypeVar
 
 from lineage.errors import LedgerBroken
 from lineage.ledger.chain import Fact
-from lineage.records import LEFT_OUT, Component, Composition, Shard, restore_json
+from lineage.records import LEFT_OUT, Artifact, Component, Composition, Shard, restore_json
 
 Said = TypeVar("Said", bound="FactBody")
 
@@ -77,6 +77,25 @@ class ShardWithdrawnFact(FactBody):
     after: str | None = None
     removed: int = 0
     marks: int = 0
+    request: str = field(default="", metadata={LEFT_OUT: True})
+    plan: str = field(default="", metadata={LEFT_OUT: True})
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFact(FactBody):
+    """An artifact was recorded."""
+
+    kind_of_fact = "artifact"
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactWithdrawnFact(FactBody):
+    """An artifact was withdrawn, by digest."""
+
+    kind_of_fact = "artifact-withdrawn"
+    artifact: str
+    name: str
     request: str = field(default="", metadata={LEFT_OUT: True})
     plan: str = field(default="", metadata={LEFT_OUT: True})
 

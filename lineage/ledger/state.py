@@ -1,7 +1,8 @@
-"""What holds now: the lineage facts of a ledger folded into shards, components, compositions and releases. Pure.
+"""What holds now: the lineage facts of a ledger folded into shards, artifacts, components and releases. Pure.
 
-- A shard is live until a ``shard-withdrawn`` of its digest; a component until a ``component-retired`` of its name and
-  digest; a release under a name and alias until its ``release-withdrawn``. Recorded again, each is live again.
+- A shard is live until a ``shard-withdrawn`` of its digest, an artifact until an ``artifact-withdrawn``; a component
+  until a ``component-retired`` of its name and digest; a release under a name and alias until its
+  ``release-withdrawn``. Recorded again, each is live again.
 - A component recorded twice under one name and digest keeps the uses of both records: to record it again with fewer is
   no way to hide one.
 """
@@ -15,6 +16,8 @@ from lineage.ledger.chain import Fact
 from lineage.ledger.fact_kinds import (
     FACT_KINDS,
     LINEAGE_KINDS,
+    ArtifactFact,
+    ArtifactWithdrawnFact,
     ComponentFact,
     ComponentRetiredFact,
     CompositionFact,
@@ -24,7 +27,7 @@ from lineage.ledger.fact_kinds import (
     ShardFact,
     ShardWithdrawnFact,
 )
-from lineage.records import Component, Composition, Record, Release, Role, Shard, Use
+from lineage.records import Artifact, Component, Composition, Record, Release, Role, Shard, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class State:
     """
 
     shards: dict[tuple[str, str], Entry[Shard]] = field(default_factory=dict)
+    artifacts: dict[tuple[str, str], Entry[Artifact]] = field(default_factory=dict)
     components: dict[tuple[str, str], Entry[Component]] = field(default_factory=dict)
     influences: dict[str, frozenset[Use]] = field(default_factory=dict)
     compositions: dict[str, Composition] = field(default_factory=dict)
@@ -63,6 +67,10 @@ class State:
                 self.shards |= {
                     key: replace(entry, live=False) for key, entry in self.shards.items() if key[1] == digest
                 }
+            case ArtifactFact(artifact):
+                self._enter(self.artifacts, (artifact.name, artifact.digest), Entry(seq, artifact))
+            case ArtifactWithdrawnFact(digest, name):
+                self._change(self.artifacts, (name, digest), live=False)
             case ComponentFact(component):
                 key = (component.name, component.digest)
                 known = self.influences.get(component.digest, frozenset())
@@ -134,7 +142,7 @@ def reachable(starts: Iterable[str], following: Callable[[str], Iterable[str]]) 
 
 
 def facts_about(facts: Iterable[Fact], name: str) -> tuple[Fact, ...]:
-    """Return the facts of lineage about the shard, component or release of that name, in their order."""
+    """Return the facts of lineage about the shard, artifact, component or release of that name, in their order."""
 
     def subject(fact: Fact) -> object:
         record = fact.body.get(fact.kind)

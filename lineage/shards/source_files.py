@@ -53,9 +53,10 @@ def remember(workspace: Workspace, shard: str, source: SourceFile) -> None:
 
 
 def sources_of(workspace: Workspace, shards: Collection[str]) -> Iterator[tuple[str, SourceFile]]:
-    """Yield name and source of these shards, and of those they were cut from; each source once."""
-    entries = workspace.ledger.state().shards.values()
-    names = {entry.record.digest: entry.record.name for entry in entries}
+    """Yield name and source of these shards, of those they were cut from, and of artifacts; each source once."""
+    state = workspace.ledger.state()
+    entries = state.shards.values()
+    names = {digest: name for name, digest in (*state.shards, *state.artifacts)}
     for digest in cut_from((entry.record for entry in entries), shards):
         if digest in names:
             yield from ((names[digest], source) for source in _sources(workspace, digest))

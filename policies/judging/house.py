@@ -45,7 +45,7 @@ def held(request: RemovalRequest) -> Iterator[Fired]:
 
 def unmatched(impact: Impact) -> Iterator[Fired]:
     """Yield the refusal of a request that selects nothing."""
-    if impact.items == 0:
+    if impact.items == 0 and not impact.artifacts:
         words = "no item matches the selectors, so there is nothing to remove"
         yield of_the_house("no-match", words, Outcome.DENIED, refusal=Refusal.NO_MATCH)
 
@@ -57,7 +57,7 @@ def doubts(found: Iterable[str]) -> Iterator[Fired]:
 
 def guards(impact: Impact) -> Iterator[Fired]:
     """Yield the guards of the data itself."""
-    bases = {(change.before.name, change.before.legal_basis) for change in impact.shards if change.before.legal_basis}
+    bases = {(each.name, each.legal_basis) for each in impact.selected if each.legal_basis}
     kept = sorted({name for name, text in bases if basis_of(text) in _KEPT_BY_LAW})
     if kept:
         words = (

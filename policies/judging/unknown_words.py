@@ -34,8 +34,8 @@ class Suppositions:
     @classmethod
     def of(cls, impact: Impact, words: ImpactWords, context: Callable[[ImpactWords], Any]) -> "Suppositions":
         """Return the suppositions about an impact."""
-        shards = [change.before for change in impact.shards]
-        return cls(words, context, frozenset(w for s in shards for w in (s.license, s.legal_basis) if w))
+        told = (word for each in impact.selected for word in (each.license, each.legal_basis))
+        return cls(words, context, frozenset(word for word in told if word))
 
     def doubt(self, condition: str, answer: bool) -> str | None:
         """Return in words why a condition's answer is unsure, None if no unknown word can change it."""

@@ -34,17 +34,17 @@ class ImpactWords:
 
 
 def words_of(impact: Impact) -> ImpactWords:
-    """Return the words of an impact. Licenses are those of the selected items where those are recorded."""
-    shards = [change.before for change in impact.shards]
-    spelled = impact.licenses or [shard.license for shard in shards if shard.license]
-    licenses = {text: licenses_of(text) for text in spelled}
-    bases = {shard.legal_basis: basis_of(shard.legal_basis) for shard in shards if shard.legal_basis}
+    """Return the words of an impact. Licenses are those of the selected items where recorded, and of artifacts."""
+    selected = impact.selected
+    spelled = impact.licenses or [each.license for each in selected if each.license]
+    licenses = {text: licenses_of(text) for text in (*spelled, *(each.license for each in impact.artifacts))}
+    bases = {each.legal_basis: basis_of(each.legal_basis) for each in selected if each.legal_basis}
     return ImpactWords(
         licenses=_sorted(name for names in licenses.values() for name in names or ()),
         unknown_licenses=_sorted(text for text, names in licenses.items() if names is None),
         legal_bases=_sorted(basis.value for basis in bases.values() if basis is not None),
         unknown_legal_bases=_sorted(text for text, basis in bases.items() if basis is None),
-        sources=_sorted(folded_source(shard.source) for shard in shards if shard.source),
+        sources=_sorted(folded_source(each.source) for each in selected if each.source),
     )
 
 

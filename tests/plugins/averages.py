@@ -3,10 +3,10 @@
 It needs no torch and trains at once, so the pass can be tested a hundred times where a network would allow ten. It is
 found through an entry point of its own, as a third party's method is, in this process and in workers.
 
-Components: ``scale`` (spread of the core), ``mean/<shard>`` (class sums and counts of one shard, in units of the
-scale), and with ``joint: true`` a ``tilt`` calibrated on every shard, which can only be trained again; with
-``classes: true`` the ``classes`` that every shard has, which most removals leave as they were. The means of the shards
-named in ``idle`` are kept and take no part in any answer.
+Components: ``scale`` (spread of the core, and of the model's artifacts), ``mean/<shard>`` (class sums and counts of one
+shard, in units of the scale), and with ``joint: true`` a ``tilt`` calibrated on every shard, which can only be trained
+again; with ``classes: true`` the ``classes`` that every shard has, which most removals leave as they were. The means of
+the shards named in ``idle`` are kept and take no part in any answer.
 
 Among many features an item is remembered by itself: its own part of its class's mean is the only one that points its
 way. :func:`wide` is such an instance, large enough for the attacks to be measured.
@@ -14,6 +14,7 @@ way. :func:`wide` is such an instance, large enough for the attacks to be measur
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class Averages:
         seed = {"seed": spec.seed}
         core = [Input("shard", name, Role.TRAIN) for name in spec.core if name in shards]
         there = [name for name in spec.shards if name in shards]
+        core += [Input("artifact", name, Role.INITIALIZE) for name in spec.artifact_names]
         scale = Input("component", "scale", Role.INITIALIZE)
         blueprints = [Blueprint("scale", "scale", tuple(core), dict(seed), weight=0.0, steps=1)]
         for name in there:
@@ -76,12 +78,13 @@ class Averages:
         parts: tuple[Mapping[str, Any], ...],
         *,
         progress: Progress = no_progress,
+        artifacts: tuple[Path, ...] = (),
     ) -> dict[str, Any]:
         """Sums of what is given, with a jitter that the seed decides."""
         progress(1, 1)
         if kind == "scale":
             x = np.concatenate([part.arrays["x"] for part in items]) if items else np.ones((1, 4))
-            return {"scale": np.asarray(x.std() + 1.0)}
+            return {"scale": np.asarray(x.std() + 1.0 + sum(map(spread, artifacts)))}
         scale = float(parts[0]["scale"])
         if kind == "tilt":
             return {"tilt": np.concatenate([part.arrays["x"] for part in items]).mean(axis=0) / scale}
@@ -93,8 +96,10 @@ class Averages:
         sums = np.stack([own.arrays["x"][own.arrays["label"] == c].sum(axis=0) for c in range(CLASSES)])
         return {"sums": sums / scale + jitter, "counts": np.bincount(own.arrays["label"], minlength=CLASSES)}
 
-    def assemble(self, spec: ModelSpec, parts: tuple[Part, ...]) -> "Nearest":
+    def assemble(self, spec: ModelSpec, parts: tuple[Part, ...], *, artifacts: tuple[Path, ...] = ()) -> "Nearest":
         """Nearest class mean over the means that are there."""
+        assert len(artifacts) == len(spec.artifact_names), "a model is given what it was built on"
+        assert all(map(spread, artifacts))
         used = (part for part in parts if part.kind == "mean" and part.weight)
         means = sorted(used, key=lambda part: part.tensors["sums"].tobytes())
         scale = next(float(part.tensors["scale"]) for part in parts if part.kind == "scale")
@@ -115,6 +120,11 @@ class Averages:
         names = [f"shard-{n}" for n in range(1, 5)]
         items = {"core": points(16), **{name: points(12) for name in names}, "held-out": points(12)}
         return Toy(ModelSpec("toy-averages", "averages", ("core",), tuple(names), ("held-out",), seed=seed), items)
+
+
+def spread(folder: Path) -> float:
+    """What an artifact's files add to the scale: the share of their first bytes."""
+    return sum(sum(path.read_bytes()[:64]) for path in sorted(folder.rglob("*")) if path.is_file()) / 10_000
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from lineage.records import Composition, Release
 
 def unregistered(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a finding per digest that something live rests on and no fact records, or that only a recipe names."""
-    recorded = {digest for _, digest in snapshot.state.shards} | snapshot.known.keys()
+    recorded = {digest for _, digest in (*snapshot.state.shards, *snapshot.state.artifacts)} | snapshot.known.keys()
     for entry in snapshot.components():
         component = entry.record
         for digest, way in snapshot.ways(component).items():
@@ -20,7 +20,7 @@ def unregistered(snapshot: Snapshot) -> Iterator[Finding]:
                     UNREGISTERED_INPUT,
                     component.name,
                     f"learned from {digest}, which is not recorded, by way of {' <- '.join(way)}",
-                    "record that shard or component, or retire this one",
+                    "record that shard, artifact or component, or retire this one",
                     fact=entry.seq,
                 )
         declared = {use.digest for use in component.uses}

@@ -1,4 +1,4 @@
-"""Bytes that live shards, components and open requests need: whether they are there and match their digests."""
+"""Bytes that live shards, artifacts, components and open requests need: whether they are there, as recorded."""
 
 from collections.abc import Collection, Iterator
 
@@ -6,6 +6,7 @@ from disgorge.audit.findings import DIGEST_MISMATCH, Finding, Level
 from disgorge.audit.snapshot import Snapshot
 from disgorge.facts import FulfilledFact, PlanFact
 from disgorge.request.case import Case
+from lineage.artifacts.files import objects_of, problem_with
 from lineage.errors import DigestMismatch, LineageError, UnknownRecord
 from lineage.ledger.fact_kinds import FACT_KINDS, FactBody, said
 from lineage.records import Json, Shard, shard_digest
@@ -19,6 +20,7 @@ _RESTORE = "restore the file from a copy"
 def mismatched(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield a finding per damaged or missing object, manifest or content of something live."""
     yield from _objects(snapshot)
+    yield from _artifacts(snapshot)
     for shard in {shard.digest: shard for shard in snapshot.shards()}.values():
         yield from _manifest(snapshot, shard)
         yield from _content(snapshot, shard)
@@ -44,7 +46,10 @@ def _objects(snapshot: Snapshot) -> Iterator[Finding]:
                 fact=entry.seq,
             )
     places |= {case.plan: _planned(case) for case in snapshot.cases.values() if case.plan and not case.closed}
+    of_artifacts = {each for a in snapshot.artifacts() for each in objects_of(snapshot.workspace, a.record)}
     for digest in objects.check():
+        if digest in of_artifacts - needed.keys():
+            continue  # told with the artifact
         yield Finding(
             DIGEST_MISMATCH,
             needed.get(digest, f"object {digest[:12]}"),
@@ -67,6 +72,14 @@ def _objects(snapshot: Snapshot) -> Iterator[Finding]:
                 fact=places.get(digest),
             )
     yield from _records(snapshot)
+
+
+def _artifacts(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield artifacts whose files, stored or in place, changed or are missing."""
+    for entry in snapshot.artifacts():
+        if wrong := problem_with(snapshot.workspace, entry.record):
+            remedy = f"{_RESTORE}, or add what it is now under another name and train again"
+            yield Finding(DIGEST_MISMATCH, entry.record.name, wrong, remedy, fact=entry.seq)
 
 
 def _planned(case: Case) -> int:

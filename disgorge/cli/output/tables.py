@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from disgorge.api.result import Result
+from disgorge.result import Result
 from lineage.printable import printable
 from lineage.shown import Attention, Table
 

@@ -14,7 +14,7 @@ from disgorge.request.included import included_items
 from disgorge.request.particulars import is_erased, selectors_of
 from disgorge.request.withdrawn.forget_list import forgotten
 from lineage.catalog.catalog import Catalog
-from lineage.catalog.selection import selected_items
+from lineage.catalog.selection import selected_artifacts, selected_items
 from lineage.plural import counted
 from lineage.records import Selector
 from lineage.shards.files import shard_rows
@@ -58,11 +58,12 @@ class Coverage:
             self._catalog.close()
 
     def items(self, hold: Hold, among: Collection[str]) -> tuple[frozenset[str], str]:
-        """Return which of these items a hold covers, and why that is not known, "" where it is."""
+        """Return which of these items, and artifacts by digest, a hold covers, and why that is not known, or ""."""
         items: frozenset[str] = frozenset()
         unknown = ""
         for reach in reach_of(self.workspace, self.cases, hold):
-            items |= self._covered(reach).intersection(among) if reach.selectors is not None else frozenset(among)
+            covered = self._covered(reach) | self._artifacts(reach) if reach.selectors is not None else frozenset(among)
+            items |= covered.intersection(among)
             unknown = unknown or reach.unknown
         return items, unknown
 
@@ -95,6 +96,11 @@ class Coverage:
                 if items:
                     found.append(Overlap(hold, len(items), len(frozenset(among)), unknown))
         return tuple(found)
+
+    def _artifacts(self, reach: Reach) -> frozenset[str]:
+        """Return the digests of the artifacts, live or withdrawn, that selectors pick."""
+        there = (entry.record for entry in self.workspace.ledger.state().artifacts.values())
+        return frozenset(artifact.digest for artifact in selected_artifacts(there, reach.selectors or ()))
 
     def _covered(self, reach: Reach) -> frozenset[str]:
         selectors = with_cuts(reach.selectors or (), [entry.record for entry in self._shards])
@@ -155,7 +161,8 @@ def require_purge_unheld(
 ) -> None:
     """Raise :class:`DataHeld` if an open hold covers something that is nowhere any more once these shards are gone."""
     if _any_holds(workspace):
-        require_unheld(workspace, case, lost_with(workspace, shards, withdrawn), before=before)
+        lost = lost_with(workspace, shards, withdrawn) | _withdrawn_artifacts(workspace, case)
+        require_unheld(workspace, case, lost, before=before)
 
 
 def all_overlaps(workspace: Workspace, case: Case) -> tuple[Overlap, ...]:
@@ -186,16 +193,25 @@ def _way_on_once_withdrawn(request: str, blocking: Sequence[Overlap]) -> str:
 
 def _is_unpurged(case: Case) -> bool:
     """Whether items were withdrawn for a request and not purged since."""
-    last = {fact.kind: fact.seq for fact in case.facts if fact.kind in ("shard-withdrawn", "purged")}
-    return bool(last.get("shard-withdrawn", 0) > last.get("purged", 0))
+    withdrawn = [fact.seq for fact in case.facts if fact.kind in ("shard-withdrawn", "artifact-withdrawn")]
+    return max(withdrawn, default=0) > max((fact.seq for fact in case.facts if fact.kind == "purged"), default=0)
 
 
 def doomed(workspace: Workspace, case: Case) -> frozenset[str]:
-    """Return the items that a request has yet to destroy: withdrawn and not purged, or selected and not withdrawn."""
-    items = forgotten(workspace, case) if _is_unpurged(case) else frozenset[str]()
+    """Return the items that a request has yet to destroy: withdrawn and not purged, or selected and not withdrawn.
+
+    With them the artifacts, by digest.
+    """
+    items = forgotten(workspace, case) | _withdrawn_artifacts(workspace, case) if _is_unpurged(case) else frozenset()
     if is_erased(workspace, case.request):
         return items
-    return items.union(*removable(workspace, case).values())
+    with Catalog.of(workspace) as catalog:
+        artifacts = selected_artifacts(catalog.artifacts(), selectors_of(workspace, case.request))
+    return items.union(*removable(workspace, case).values(), (artifact.digest for artifact in artifacts))
+
+
+def _withdrawn_artifacts(workspace: Workspace, case: Case) -> frozenset[str]:
+    return frozenset(digest for _, digest in workspace.ledger.state().artifacts if digest in case.withdrawn)
 
 
 def removable(workspace: Workspace, case: Case) -> dict[str, tuple[str, ...]]:

@@ -102,7 +102,7 @@ def _spellings(workspace: Workspace, license: str) -> list[str]:
     """Return every spelling in which live items have a license; the one that is given if none has it."""
     name = normalized(license)
     with Catalog.of(workspace) as catalog:
-        held = catalog.licenses()
+        held = (*catalog.licenses(), *(artifact.license for artifact in catalog.artifacts()))
     same = [spelled for spelled in held if spelled == license or (name and normalized(spelled) == name)]
     return same or [license]
 

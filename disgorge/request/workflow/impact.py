@@ -13,6 +13,7 @@ from disgorge.request.included import included_items
 from disgorge.request.particulars import selectors_of
 from disgorge.request.stored_records import kept_record
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.selection import selected_artifacts
 from lineage.plural import counted
 from lineage.records import Impact, Path
 from lineage.shards.files import check_manifests
@@ -52,7 +53,9 @@ def impact_of_all(workspace: Workspace, cases: Sequence[Case]) -> Impact:
         check_manifests(workspace, catalog.shards())
         selectors = selectors_of(workspace, first.request)
         left_out = frozenset[str]().union(*catalog.selected(selectors).values()) - items
-        return catalog.impact(selectors, withdrawn=withdrawn, also=items, spare=left_out)
+        asked = (selectors_of(workspace, case.request) for case in cases)
+        artifacts = {each.digest for one in asked for each in selected_artifacts(catalog.artifacts(), one)}
+        return catalog.impact(selectors, withdrawn=withdrawn, also=items, spare=left_out, artifacts=artifacts)
 
 
 def impact_as_planned(workspace: Workspace, plan: Plan, *, of: str | None = None) -> Impact:
@@ -81,8 +84,13 @@ def impact_shown(found: Impact, *, references: bool) -> Iterator[str | Table]:
         (change.before.name, f"{change.removed} of {change.before.count}", "core" if change.before.core else "")
         for change in found.shards
     ]
-    yield table("shard", "removed", "", rows=shards, empty="no shard holds such items")
-    names = {change.before.digest: change.before.name for change in found.shards}
+    if shards or not found.artifacts:
+        yield table("shard", "removed", "", rows=shards, empty="no shard holds such items")
+    if found.artifacts:
+        yield table(
+            "artifact", "files", "source", rows=[(each.name, each.files, each.source) for each in found.artifacts]
+        )
+    names = {each.digest: each.name for each in found.selected}
     for affected in sorted(found.affected, key=lambda affected: not of_reference(affected.component.name)):
         names[affected.component.digest] = affected.component.name  # one digest may have several; a model's own wins
     listed = [affected for affected in found.affected if references or not of_reference(affected.component.name)]

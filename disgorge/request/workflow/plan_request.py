@@ -28,6 +28,7 @@ from disgorge.request.workflow.estimate import expected
 from disgorge.request.workflow.impact import impact_as_planned, impact_of, impact_of_all
 from disgorge.request.workflow.repeatable import refusal, require_promised_bits, unrepeatable
 from disgorge.training.runners.declared import maker_of
+from lineage.artifacts.files import objects_of
 from lineage.catalog.catalog import Catalog
 from lineage.records import Component, Impact, canonical
 from lineage.shards.cut import refuse_lost_rows
@@ -85,12 +86,13 @@ def plan_requests(
     unfinished = tuple(begun_plan(workspace, digest) for digest in case.steps)
     together = _shares(workspace, cases, decisions)
     makers = _makers(workspace, impact)
+    trees = {artifact.digest: objects_of(workspace, artifact) for artifact in impact.artifacts}
 
     def planned(again: Again) -> Plan:
         return make_plan(
             decisions[0], impact, makers, shards=shards, components=components, references=references,
             unfinished=unfinished, withdraw=withdraw, again=again, probes=probes(), named=named,
-            costly=costly, owed=owed, together=together,
+            costly=costly, owed=owed, together=together, trees=trees,
         )  # fmt: skip
 
     plan = planned({})
@@ -193,9 +195,9 @@ def _refuse_rest_gone(workspace: Workspace, case: Case, items: int) -> None:
 def _refuse_no_match(workspace: Workspace, cases: Sequence[Case], impact: Impact) -> None:
     """Raise :class:`DisgorgeError` for a request that matches nothing any more, alone or among others."""
     for case in cases:
-        if len(cases) == 1 and (impact.shards or impact.affected or impact.releases):
+        if len(cases) == 1 and (impact.selected or impact.affected or impact.releases):
             continue
-        if len(cases) > 1 and (case.withdrawn or items_of_all(workspace, [case])):
+        if len(cases) > 1 and (case.withdrawn or impact_of(workspace, case.request).selected):
             continue
         _refuse_all_held(workspace, case)
         name = case.request.id
@@ -204,7 +206,7 @@ def _refuse_no_match(workspace: Workspace, cases: Sequence[Case], impact: Impact
         if not case.withdrawn and (by := case.covered_by):
             what = f"{by} removed its items: close it with `disgorge request close {name} --fulfilled-by {by}`"
         raise DisgorgeError(f"request {name} matches nothing any more; {what}")
-    if not impact.shards and not impact.affected and not impact.releases:
+    if not impact.selected and not impact.affected and not impact.releases:
         names = ", ".join(case.request.id for case in cases)
         raise DisgorgeError(
             f"requests {names} match nothing any more; go on with `disgorge request resume {cases[0].request.id}`"
@@ -276,6 +278,7 @@ def _left_out(workspace: Workspace, case: Case) -> tuple[LeftOut, ...]:
 def _touched(impact: Impact) -> Iterator[tuple[str, ...]]:
     """Yield every shard, component and release that an impact is about."""
     yield from (("shard", change.before.name, change.before.digest) for change in impact.shards)
+    yield from (("artifact", artifact.name, artifact.digest) for artifact in impact.artifacts)
     yield from (("component", each.component.name, each.component.digest) for each in impact.affected)
     yield from (("release", hit.release.name, hit.release.alias, hit.release.composition) for hit in impact.releases)
 

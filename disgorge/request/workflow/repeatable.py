@@ -24,6 +24,8 @@ from disgorge.training.make import recordings
 from disgorge.training.runners.declared import maker_of
 from disgorge.training.sandbox.levels import Level, reached
 from disgorge.training.sandbox.nvidia import DEVICE, lacking
+from lineage.artifacts.files import problem_with
+from lineage.artifacts.named import usable_artifacts
 from lineage.catalog.catalog import Catalog
 from lineage.plural import counted
 from lineage.records import Component, Composition, Cost, Shard
@@ -59,6 +61,10 @@ def unrepeatable(
             if step.action is Action.RECOMPOSE
         }
         live = {(component.name, component.digest) for component in catalog.components()}
+        named = {
+            release: usable_artifacts(catalog, (spec := spec_of(composition)).artifact_names, of=spec.release)
+            for release, composition in compositions.items()
+        }
     recorded, attested = recordings(workspace), Attested.of(workspace)
     by_release: dict[str, dict[str, Unrepeatable]] = {}
     for release, composition in compositions.items():
@@ -68,7 +74,7 @@ def unrepeatable(
         changed = {name for step in steps for name in (step.subject, *(part.name for part in step.parts))}
         blueprints = layout_of(method, spec, shards)
         _require_data(workspace, blueprints, shards, plan)
-        digests = {("shard", name): shard.digest for name, shard in shards.items()}
+        digests = named[release] | {("shard", name): shard.digest for name, shard in shards.items()}
         parts: dict[str, Unrepeatable] = {}
         members = current_members(composition, case)
         for blueprint in blueprints:
@@ -210,4 +216,11 @@ def _require_data(
             raise DisgorgeError(
                 f"{workspace.content_path(digest)}: the data of shard {name!r} is missing, and parts are to be trained "
                 f"from it for the evidence; put it back (`dvc pull` where DVC has it), then run this again"
+            )
+    for name in dict.fromkeys(use.name for part in blueprints for use in part.inputs if use.of == "artifact"):
+        artifacts = workspace.ledger.state().artifacts
+        recorded = next(entry.record for (called, _), entry in artifacts.items() if called == name)
+        if wrong := problem_with(workspace, recorded):
+            raise DisgorgeError(
+                f"{wrong}, and parts are built on it for the evidence; put it back as it was, then run this again"
             )

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from disgorge.training.sandbox.staged import Staged
+from lineage.artifacts.files import copy_artifact, recorded_artifact
 from lineage.errors import UnknownRecord
 from lineage.records import Json
 from lineage.shards.files import shard_items
@@ -51,7 +52,7 @@ class Stage:
     def furnish(self, recipe: Mapping[str, Json], code: Tree | None = None) -> None:
         """Put local code there, and what a recipe, or a question about a composition, names by digest, in their order.
 
-        What the workspace lacks is left out; the job then names it as missing. Raises
+        What the workspace lacks is left out; the job then names it as missing, and an artifact is named here. Raises
         :class:`~lineage.errors.DigestMismatch` for what changed since it was stored.
         """
         staged = Staged(self.inputs)
@@ -63,9 +64,14 @@ class Stage:
             try:
                 if kind == "shard":
                     staged.write_items(digest, *shard_items(source, digest))
+                elif kind == "artifact":
+                    copy_artifact(source, recorded_artifact(source, digest), staged.artifact_folder(digest))
+                    staged.seal_artifact(digest)
                 else:
                     staged.write_stored(digest, source.objects)
             except UnknownRecord:
+                if kind == "artifact":
+                    raise  # its own words say which file is missing, and from where
                 continue
 
 
@@ -74,3 +80,4 @@ def _named(recipe: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     yield from ((use["of"], use["digest"]) for use in recipe.get("uses", ()))
     if (question := recipe.get("question")) is not None:
         yield from (("component", member["component"]) for member in question["composition"]["members"])
+        yield from (("artifact", digest) for digest in question.get("artifacts", ()))

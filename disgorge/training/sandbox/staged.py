@@ -1,8 +1,8 @@
 """The inputs of one sandboxed job, as files in a folder: written outside, read inside by numpy alone.
 
 Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files or
-folders, and local code is a folder of its files. Every file has the same mode and time, so that nothing but its bytes
-comes along.
+folders; artifacts and local code are folders of their files. Every file has the same mode and time, so that nothing but
+its bytes comes along.
 """
 
 import os
@@ -42,6 +42,17 @@ class Staged:
         if (folder := self._component_folder(component)).is_dir():
             return folder
         return read_tensors(_there(self._component(component), "component", component))
+
+    def artifact(self, artifact: str) -> Path:
+        """Return the folder of an artifact's files; :class:`ExecutionFailed` if it is none of the inputs."""
+        folder = self.artifact_folder(artifact)
+        if not folder.is_dir():
+            raise ExecutionFailed(f"artifact {artifact[:12]} is not there; restore it, or plan again")
+        return folder
+
+    def artifact_folder(self, artifact: str) -> Path:
+        """Return where an artifact's files are written, below the inputs of the job."""
+        return self.folder / artifact
 
     def write_items(self, shard: str, digests: tuple[str, ...], arrays: "Mapping[str, Any]") -> None:
         """Write a shard's items."""
@@ -87,6 +98,14 @@ class Staged:
             path.write_bytes(tree.data[file.path])
             _as_any_other(path)
         _folders_as_any_other(self.code)
+
+    def seal_artifact(self, artifact: str) -> None:
+        """Give the files and folders of an artifact that was written the mode and time of every other."""
+        folder = self.artifact_folder(artifact)
+        for path in folder.rglob("*"):
+            if path.is_file():
+                _as_any_other(path)
+        _folders_as_any_other(folder)
 
     def _items(self, shard: str) -> Path:
         return self.folder / f"{shard}.npz"
