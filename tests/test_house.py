@@ -219,7 +219,7 @@ ROOMS = {
         lineage/shards lineage/storage lineage/workspace
     """,
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",
-    "lineage/dvc": "lineage/activity lineage/errors",
+    "lineage/dvc": "lineage/activity lineage/errors lineage/storage",
     "lineage/formats": "lineage/errors lineage/records lineage/storage",
     "lineage/ledger": "lineage/errors lineage/lock lineage/plural lineage/records lineage/storage",
     "lineage/shards": """
