@@ -13,6 +13,7 @@ from dataclasses import replace
 from disgorge.locations.every import plan as plan_purge
 from disgorge.locations.location import Deletion, Target
 from disgorge.locations.references import tensors_that_go
+from disgorge.locations.source_files import files_for_a_person
 from disgorge.plan.details import RenewalDetail, WithdrawalDetail
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.request.case import Case, case_of, plan_of
@@ -58,12 +59,14 @@ def preview(workspace: Workspace, request: str) -> Deletion:
     coming = tuple(coming_facts(plan, ahead, workspace.ledger.state()))
     noted = ForgetList(workspace, plan.digest)  # of a purge that was killed
     tensors = noted.tensors if noted.found_before is not None else tensors_that_go(workspace, objects, coming)
-    planned = plan_purge(workspace, Target(shards, objects, items, tensors, request=request), coming)
+    target = Target(shards, objects, items, tensors, request=request)
+    planned = plan_purge(workspace, target, coming)
     stages = stages_of(workspace)  # cleared on the way
     copies = (path for stage in stages for path in stage.rglob("*") if path.is_file())
     return replace(
         planned,
         paths=tuple(dict.fromkeys((*planned.paths, *copies))),
+        left=(*planned.left, *files_for_a_person(workspace, target)),
         kept=(*planned.kept, *(f"nothing of it goes while a hold lasts: {words}" for words in found)),
         ahead=sum(step.action not in (Action.PURGE, Action.REPORT) for step in ahead),
     )

@@ -1,7 +1,8 @@
 """The inputs of one sandboxed job, as files in a folder: written outside, read inside by numpy alone.
 
-Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files, and
-local code is a folder of its files. Every file has the same mode and time, so that nothing but its bytes comes along.
+Items are an NPZ file a shard, without pickles; text and whole files are bytes and lengths. Components are safetensors
+files, and local code is a folder of its files. Every file has the same mode and time, so that nothing but its bytes
+comes along.
 """
 
 import os
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from disgorge.errors import ExecutionFailed
 from disgorge.method import Items
+from lineage.storage.content import as_objects
 from lineage.storage.objects import load_tensors
 from lineage.storage.tree import Tree
 
 if TYPE_CHECKING:
     from disgorge.method import Tensors
 
-_NUMBERS, _TEXT, _LENGTHS, _DIGESTS = "numbers/", "text/", "lengths/", "digests"
+_NUMBERS, _TEXT, _BYTES, _LENGTHS, _DIGESTS = "numbers/", "text/", "bytes/", "lengths/", "digests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,11 @@ def write_items(file: Path | BinaryIO, digests: tuple[str, ...], arrays: "Mappin
 
     flat = {_DIGESTS: np.array([digest.encode() for digest in digests], dtype="S64").view(np.uint8)}
     for name, array in arrays.items():
-        if array.dtype.kind == "T":
-            texts = [text.encode() for text in array.tolist()]
-            flat[_TEXT + name] = np.frombuffer(b"".join(texts), np.uint8)
-            flat[_LENGTHS + name] = np.array([len(text) for text in texts], np.int64)
+        if array.dtype.kind in "TO":
+            is_text = array.dtype.kind == "T"
+            pieces = [text.encode() for text in array.tolist()] if is_text else array.tolist()
+            flat[(_TEXT if is_text else _BYTES) + name] = np.frombuffer(b"".join(pieces), np.uint8)
+            flat[_LENGTHS + name] = np.array([len(piece) for piece in pieces], np.int64)
         else:
             flat[_NUMBERS + name] = array
     np.savez(file, allow_pickle=False, **flat)
@@ -94,7 +97,10 @@ def items_from(file: Path | BinaryIO) -> Items:
         digests = read[_DIGESTS].view(f"S{64}").astype(str).tolist() if len(read[_DIGESTS]) else []
         arrays = {name.removeprefix(_NUMBERS): read[name] for name in read.files if name.startswith(_NUMBERS)}
         for name in (name.removeprefix(_TEXT) for name in read.files if name.startswith(_TEXT)):
-            arrays[name] = _texts(read[_TEXT + name], read[_LENGTHS + name])
+            texts = [piece.decode() for piece in _split(read[_TEXT + name], read[_LENGTHS + name])]
+            arrays[name] = np.array(texts, dtype=np.dtypes.StringDType())
+        for name in (name.removeprefix(_BYTES) for name in read.files if name.startswith(_BYTES)):
+            arrays[name] = as_objects(_split(read[_BYTES + name], read[_LENGTHS + name]))
     return Items(tuple(digests), dict(sorted(arrays.items())))
 
 
@@ -116,10 +122,9 @@ def _as_any_other(path: Path) -> None:
     os.utime(path, (1, 1))
 
 
-def _texts(joined: Any, lengths: Any) -> Any:
+def _split(joined: Any, lengths: Any) -> list[bytes]:
     import numpy as np
 
     whole, ends = joined.tobytes(), np.cumsum(lengths).tolist()
     starts = [0, *ends[:-1]]
-    texts = [whole[start:end].decode() for start, end in zip(starts, ends, strict=True)]
-    return np.array(texts, dtype=np.dtypes.StringDType())
+    return [whole[start:end] for start, end in zip(starts, ends, strict=True)]
