@@ -72,7 +72,7 @@ def add_shards(
     in_place: bool = False,
     on_added: Callable[[ShardAdded], None] = lambda added: None,
 ) -> tuple[ShardAdded, ...]:
-    """Read files or folders and record each as a shard, or as several, if they pass their checks: all, or none of it.
+    """Read files or folders and record each as a shard, or as several, if it passes its checks: all of it, or none.
 
     ``key``, ``subject``, ``source_column`` and ``license_column`` name columns with each item's key, person, source and
     license; ``source`` and ``license`` are those of all items. ``fields`` are the columns that training reads,
@@ -81,8 +81,8 @@ def add_shards(
     DVC. ``on_added`` hears of each shard as soon as it is recorded.
 
     ``by`` makes a shard for each value of a column, or, ``into`` so many, by a keyed hash of the value: whoever has one
-    value lies in one shard. ``most`` is how many shards a file may come to. ``files`` takes the files of a folder whole,
-    as their bytes. ``in_place`` records digests and where the items lie, and copies no content.
+    value lies in one shard. ``most`` is how many shards a file may come to. ``files`` takes the files of a folder
+    whole, as their bytes. ``in_place`` records digests and where the items lie, and copies no content.
     """
     notes = [
         Attention(f"{file}: lines were added, so that git takes in no data; what it has already stays in its history")

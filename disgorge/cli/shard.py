@@ -37,15 +37,13 @@ def add(
     by: Annotated[Text, option("--by", "A shard for each value of this column, or of key, subject, source.")] = None,
     into: Annotated[int | None, option("--into", "With --by: so many shards, by a keyed hash of the value.")] = None,
     most: Annotated[int, option("--most", "Shards that one file may come to.")] = 1000,
-    files: Annotated[
-        bool, option("--files", "Take the files of a folder whole, as bytes, of any kind and size.")
-    ] = False,
+    files: Annotated[bool, option("--files", "Take the files of a folder whole, as bytes of any kind.")] = False,
     in_place: Annotated[
         bool, option("--in-place", "Copy no content: record digests and where the items lie, and read them there.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read files or folders and record each as a shard, or as several, if they pass their checks: all, or none of it."""
+    """Read files or folders and record each as a shard, or as several, if it passes its checks: all of it, or none."""
     columns = [field.strip() for given in fields or () for field in given.split(",")]
     recorded = api.shards.add_shards(
         api.workspace.open_workspace(), paths, name=name, key=key, subject=subject, source_column=source_column,

@@ -123,7 +123,7 @@ def _numbers(whole: Any, name: str, origin: str) -> NDArray[Any]:
         if shape[-1] == 0:
             break
     if pa.types.is_date(whole.type):
-        whole = whole.cast(pa.timestamp("ms")).cast(pa.timestamp("s"))
+        whole = whole.cast(pa.timestamp("ms"))
     if not any(is_kind(whole.type) for is_kind in _KINDS) or (getattr(whole.type, "tz", None) or "UTC") != "UTC":
         raise BadInput(
             f"{origin}: field '{name}' is of type {whole.type}; turn it into numbers or text, or leave it out "

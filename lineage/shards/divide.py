@@ -139,7 +139,7 @@ def _spelled(values: Mapping[str, None], name: str, by: str, origin: str) -> dic
             )
         if (other := seen.setdefault(safe, value)) != value:
             raise BadInput(
-                f"{origin}: {other[:40]!r} and {shown} of '{by}' would both be shard '{name}-{safe}'; spell them alike, "
-                "or tell them apart"
+                f"{origin}: {other[:40]!r} and {shown} of '{by}' would both be shard '{name}-{safe}'; spell them "
+                "alike, or tell them apart"
             )
     return {value: f"{name}-{safe}" for value, safe in named.items()}

@@ -42,8 +42,8 @@ RESERVED = ("digest", "key", "subject", "source", "license")
 """Names that mean something in a manifest, so that no field of the content may bear them."""
 
 _KINDS = "biufM"  # bool, signed, unsigned, float, time: no complex number, no span of time and no object
-_UNITS = ("s", "ms", "us", "ns")
-"""Units of time that Parquet holds, too."""
+_UNITS = ("ms", "us", "ns")
+"""Units of time that Parquet has."""
 _WIDEST = 8  # bytes; longer floats differ from one processor to the next
 _NAMES = {"T": "str", "O": "bytes"}
 _METADATA = b"disgorge.content"
@@ -239,15 +239,15 @@ def file_sizes(array: "NDArray[Any]") -> list[int]:
 
 
 def _in_whole_units(name: str, array: "NDArray[Any]") -> "NDArray[Any]":
-    """Return times in a unit that Parquet has; days and longer in seconds, which is exact."""
+    """Return times in a unit that Parquet has; longer ones in milliseconds, which is exact."""
     import numpy as np
 
     unit, count = np.datetime_data(array.dtype)
     if count == 1 and unit in _UNITS:
         return array
-    if unit not in ("Y", "M", "W", "D", "h", "m"):
+    if unit not in ("Y", "M", "W", "D", "h", "m", "s"):
         raise BadInput(f"field '{name}': times of unit {count} {unit}; save them in s, ms, us or ns")
-    return array.astype("datetime64[s]")
+    return array.astype("datetime64[ms]")
 
 
 def _read(value: "bytes | Path") -> bytes:
