@@ -228,6 +228,8 @@ def _check_words(**given: str | None) -> None:
 
 def _refuse_withdrawn(workspace: Workspace, intake: Intake, digests: Sequence[str]) -> None:
     workspace.require_marks()
+    if not workspace.private.marks():
+        return
     back = [intake.rows[row] for row, digest in enumerate(digests) if workspace.private.is_withdrawn(digest)]
     if back:
         shown = ", ".join(back[:_SHOWN]) + (", ..." if len(back) > _SHOWN else "")

@@ -1,6 +1,6 @@
 """Writing the files of shards that are to be recorded, and then their facts, all at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -65,7 +65,7 @@ def record_parts(
         validate(_licensed(part), part.digests, shard=part.shard.digest, rules=rules) if check and not there else None
         for part, there in zip(parts, known, strict=True)
     ]
-    siblings = [(part.shard.name, part.digests) for part in parts]
+    twins = _in_several(parts)
     with ExitStack() as undone:
         for part, there, validation in zip(parts, known, checked, strict=True):
             shard, report = there or part.shard, None
@@ -78,7 +78,7 @@ def record_parts(
             within = len(part.digests) - len(set(part.digests))
             recorded = {part.shard.digest for part in parts}
             others = [other for other in live if other.name != shard.name and other.digest not in recorded]
-            across, shared_with = _shared(workspace, part, others, siblings)
+            across, shared_with = _shared(workspace, part, others, twins)
             if there is None:
                 ignore_data(workspace.root, home=workspace.home)
                 shard = store_shard(
@@ -115,21 +115,30 @@ def _refuse_twins(parts: Sequence[Part]) -> None:
             )
 
 
+def _in_several(parts: Sequence[Part]) -> dict[str, set[str]]:
+    """Return the digests of items that lie in several parts of a file, with the names of these."""
+    first: dict[str, str] = {}
+    several: dict[str, set[str]] = {}
+    for part in parts:
+        for digest in part.digests:
+            if (other := first.setdefault(digest, part.shard.name)) != part.shard.name:
+                several.setdefault(digest, {other}).add(part.shard.name)
+    return several
+
+
 def _shared(
-    workspace: Workspace, part: Part, others: Iterable[Shard], siblings: Iterable[tuple[str, Sequence[str]]]
+    workspace: Workspace, part: Part, others: Iterable[Shard], twins: Mapping[str, set[str]]
 ) -> tuple[int, tuple[str, ...]]:
     """Return how many items of a part other shards hold too, live or of the same file, and the names of those."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     mine = pa.array(part.digests, pa.string())
-    found = pa.array([False] * len(part.digests))
-    names = []
-    theirs = [(other.name, read_digests(workspace.manifest_path(other.digest))) for other in others]
-    theirs += [(name, pa.array(digests, pa.string())) for name, digests in siblings if name != part.shard.name]
-    for name, digests in theirs:
-        hit = pc.is_in(mine, value_set=pc.unique(digests))
+    names = set[str]().union(*(twins.get(digest, ()) for digest in part.digests)) - {part.shard.name}
+    found = pa.array([digest in twins for digest in part.digests])
+    for other in others:
+        hit = pc.is_in(mine, value_set=pc.unique(read_digests(workspace.manifest_path(other.digest))))
         if pc.any(hit).as_py():
-            names.append(name)
+            names.add(other.name)
             found = pc.or_(found, hit)
     return int(pc.sum(found).as_py() or 0), tuple(sorted(names))

@@ -82,6 +82,9 @@ def impact_shown(found: Impact, *, references: bool) -> Iterator[str | Table]:
         for change in found.shards
     ]
     yield table("shard", "removed", "", rows=shards, empty="no shard holds such items")
+    if mixed := sum(change.after is not None for change in found.shards):
+        they = "holds other items too and is" if mixed == 1 else "hold other items too and are"
+        yield f"{counted(mixed, 'shard')} {they} cut first: a part that learned from it is trained again without them"
     names = {change.before.digest: change.before.name for change in found.shards}
     for affected in sorted(found.affected, key=lambda affected: not of_reference(affected.component.name)):
         names[affected.component.digest] = affected.component.name  # one digest may have several; a model's own wins
