@@ -84,6 +84,7 @@ def add_shards(
     value lies in one shard. ``most`` is how many shards a file may come to. ``files`` takes the files of a folder
     whole, as their bytes. ``in_place`` records digests and where the items lie, and copies no content.
     """
+    # Long: every option of the command with what it means, then one loop over the files.
     notes = [
         Attention(f"{file}: lines were added, so that git takes in no data; what it has already stays in its history")
         for file in ignore_data(workspace.root, home=workspace.home)

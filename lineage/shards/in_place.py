@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineage.errors import BadInput, DigestMismatch
-from lineage.formats.read import Intake, read_again
 from lineage.plural import counted
 from lineage.private_files import FileReading
 from lineage.records import canonical
@@ -33,6 +32,7 @@ from lineage.storage.objects import write_atomically
 from lineage.storage.parquet import broken, read_table, table_bytes
 
 if TYPE_CHECKING:
+    from lineage.formats.read import Intake
     from lineage.storage.content import Arrays
 
 _METADATA = b"disgorge.in_place"
@@ -50,7 +50,7 @@ class InPlace:
     files: tuple[str, ...]
 
     @classmethod
-    def of(cls, root: Path, intake: Intake, *, encoding: str, whole: bool) -> "InPlace":
+    def of(cls, root: Path, intake: "Intake", *, encoding: str, whole: bool) -> "InPlace":
         """Return where the items of an intake lie, which was read there."""
         root = root.absolute()
         kinds = {name: dtype_name(array) for name, array in intake.content.items()}
@@ -160,6 +160,8 @@ def _content(place: InPlace, names: list[str] | None, *, as_paths: bool) -> "tup
             f"{_listed(place.root, gone)}: not there, and recorded in place; put back what was recorded, or withdraw "
             "the items by a request"
         )
+    from lineage.formats.read import read_again  # read on use: it loads pyarrow, and most commands read no items
+
     reading = place.reading
     try:
         content = read_again(

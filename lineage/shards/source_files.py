@@ -13,16 +13,19 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage.dvc.repo import tracked_hash
 from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
-from lineage.formats.read import Intake
 from lineage.ledger.state import cut_from
 from lineage.private_files import SOURCES, SourceFile, Sources
 from lineage.shards.in_place import InPlace, still_holding
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from lineage.formats.read import Intake
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Reading:
     whole: bool
     in_place: bool
 
-    def place(self, intake: Intake) -> InPlace | None:
+    def place(self, intake: "Intake") -> InPlace | None:
         """Return where items lie, if they stay there."""
         return InPlace.of(self.path, intake, encoding=self.encoding, whole=self.whole) if self.in_place else None
 
