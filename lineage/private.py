@@ -52,6 +52,10 @@ class Private:
         """Return the keyed mark of a text as it is, each byte counting."""
         return self._mark("pseudonym.key", text)
 
+    def bucket(self, name: str, count: int) -> int:
+        """Return a number below ``count`` for a person or a value, one for all spellings; none tells the name."""
+        return int(self._mark("pseudonym.key", f"shard {normalized_name(name)}"), 16) % count
+
     def withdrawn_mark(self, item: str) -> str:
         """Return the mark of an item's digest."""
         return self._mark("withdrawn.key", item)

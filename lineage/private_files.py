@@ -146,15 +146,26 @@ class WithdrawnItems:
 
 
 @dataclass(frozen=True, slots=True)
+class FileReading:
+    """How a file or folder was read: each field's kind, the encoding of text, and whether files were taken whole."""
+
+    kinds: dict[str, str]
+    encoding: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file or folder as it was read: each of its files by name within it, "" for itself, with size and SHA-256.
 
-    ``md5`` is the name DVC keeps a single file under.
+    ``md5`` is the name DVC keeps a single file under. With ``in_place`` the items lie there and nowhere else; ``files``
+    then has one for each item, and the item's digest in place of the file's.
     """
 
     path: Path
     files: tuple[tuple[str, int, str], ...]
     md5: str | None
+    in_place: FileReading | None = None
 
 
 @dataclass(frozen=True)

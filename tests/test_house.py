@@ -108,7 +108,7 @@ ROOMS = {
     """,
     "disgorge/locations": """
         disgorge/attestation disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity
-        lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/ledger lineage/private_files
+        lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/ledger lineage/plural lineage/private_files
         lineage/records lineage/shards lineage/storage lineage/workspace
     """,
     "disgorge/methods": "",
@@ -224,7 +224,7 @@ ROOMS = {
     "lineage/ledger": "lineage/errors lineage/lock lineage/plural lineage/records lineage/storage",
     "lineage/shards": """
         lineage/activity lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/lock
-        lineage/perceptual_hash lineage/private_files lineage/records lineage/storage lineage/workspace
+        lineage/perceptual_hash lineage/plural lineage/private_files lineage/records lineage/storage lineage/workspace
     """,
     "lineage/storage": "lineage/errors lineage/perceptual_hash lineage/records",
     "policies": "lineage/records",

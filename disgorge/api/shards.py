@@ -16,8 +16,9 @@ from lineage.ledger.chain import Fact
 from lineage.ledger.state import facts_about
 from lineage.plural import counted
 from lineage.records import Json, Shard, plain
-from lineage.shards.add import Added, add_shard, live_shards, shard_items, shard_rows
-from lineage.shards.files import check_manifests
+from lineage.shards.add import Added, add_file, live_shards, shard_rows
+from lineage.shards.divide import MOST_SHARDS, Division
+from lineage.shards.files import check_items, check_manifests
 from lineage.shards.validation_rules import Rules
 from lineage.shown import Attention, Table, short, table
 from lineage.storage.manifest import read_licenses
@@ -64,16 +65,26 @@ def add_shards(
     dvc: bool | None = None,
     likeness: str | None = None,
     encoding: str = "utf-8",
+    by: str | None = None,
+    into: int | None = None,
+    most: int = MOST_SHARDS,
+    files: bool = False,
+    in_place: bool = False,
     on_added: Callable[[ShardAdded], None] = lambda added: None,
 ) -> tuple[ShardAdded, ...]:
-    """Read files or folders and record each as a shard, if it passes its checks. No shard is taken in part.
+    """Read files or folders and record each as a shard, or as several, if it passes its checks: all of it, or none.
 
     ``key``, ``subject``, ``source_column`` and ``license_column`` name columns with each item's key, person, source and
     license; ``source`` and ``license`` are those of all items. ``fields`` are the columns that training reads,
     ``basis`` the legal basis, ``core`` declares the items not removable. ``rules`` is a JSON file with what the data
     must be beyond the usual, ``likeness`` is ``image:FIELD`` or ``text:FIELD``. ``dvc=False`` leaves the content out of
     DVC. ``on_added`` hears of each shard as soon as it is recorded.
+
+    ``by`` makes a shard for each value of a column, or, ``into`` so many, by a keyed hash of the value: whoever has one
+    value lies in one shard. ``most`` is how many shards a file may come to. ``files`` takes the files of a folder
+    whole, as their bytes. ``in_place`` records digests and where the items lie, and copies no content.
     """
+    # Long: every option of the command with what it means, then one loop over the files.
     notes = [
         Attention(f"{file}: lines were added, so that git takes in no data; what it has already stays in its history")
         for file in ignore_data(workspace.root, home=workspace.home)
@@ -81,27 +92,56 @@ def add_shards(
     checked = Rules.read(rules) if rules else None
     named = _named([Path(path) for path in several(paths)], name)
     bases, recorded = _bases_of(workspace, named, basis), list[ShardAdded]()
+    division = _division(by, into, most)
     for called, path in named.items():
         if is_exposed(path):
             words = f"{path}: git takes it in, and keeps what is removed later; ignore it, or keep it elsewhere"
             notes.append(Attention(words))
-        added = add_shard(
+        parts = add_file(
             workspace, path, name=called, key=key, subject=subject, source_column=source_column,
             license_column=license_column, fields=several(fields) if fields else None, source=source, license=license,
             legal_basis=bases[called], core=core, check=check, rules=checked, dvc=dvc, likeness=likeness,
-            encoding=encoding,
+            encoding=encoding, division=division, whole=files, in_place=in_place,
         )  # fmt: skip
-        shown = (*notes, *_added_lines(added), *map(Attention, _license_doubts(workspace, added.shard)))
-        recorded.append(ShardAdded(added, shown=shown))
-        on_added(recorded[-1])
-        notes.clear()
+        for added in parts:
+            lines = _added_lines(added) if division is None else _part_lines(added)
+            shown = (*notes, *lines, *map(Attention, _license_doubts(workspace, added.shard)))
+            recorded.append(ShardAdded(added, shown=shown))
+            on_added(recorded[-1])
+            notes.clear()
     return tuple(recorded)
+
+
+def _division(by: str | None, into: int | None, most: int) -> Division | None:
+    if by is None and into is not None:
+        raise WrongUse("--into says how many shards, and not by what; add --by subject, --by key or --by COLUMN")
+    return Division(by, into, most) if by is not None else None
+
+
+def _part_lines(added: Added) -> Iterator[str]:
+    """Yield what is said of one of several shards of a file, in a line or two."""
+    shard, across = added.shard, f", {added.duplicates_across} of them in other shards too"
+    doubled = across if added.duplicates_across else ""
+    yield f"{'recorded' if added.new else 'already recorded'}: {shard.name}, {counted(shard.count, 'item')}{doubled}"
+    yield from _mixed(added)
+    yield from map(Attention, added.warnings)
+
+
+def _mixed(added: Added) -> Iterator[str]:
+    if added.sources:
+        yield (
+            f"mixed: its items are of {len(added.sources)} sources, so a request against one cuts the shard and trains "
+            "again what learned from it; --by source records a shard for each"
+        )
 
 
 def _added_lines(added: Added) -> Iterator[str | Table]:
     shard = added.shard
     yield f"{'recorded' if added.new else 'already recorded'}: {shard.name}, {counted(shard.count, 'item')}"
     yield table(rows=_about(shard))
+    yield from _mixed(added)
+    if added.in_place:
+        yield "in place: its content was not copied, and is read where it lies; keep it there as it is"
     yield f"duplicates: {added.duplicates_within} within, {added.duplicates_across} across other shards"
     if added.shared_with:
         yield f"shared with: {', '.join(added.shared_with)}"
@@ -199,7 +239,7 @@ def _wrong_with(workspace: Workspace, shard: Shard) -> str | None:
     """Return what is wrong with a shard's files, None if nothing."""
     try:
         check_manifests(workspace, [shard])
-        digests, _ = shard_items(workspace, shard.digest, verify=True)
+        digests = check_items(workspace, shard.digest)
         rows = shard_rows(workspace, shard.digest)
     except LineageError as problem:
         return str(problem)

@@ -34,18 +34,27 @@ def add(
         str | None, option("--likeness", "Record a hash that tells near-duplicates: image:FIELD or text:FIELD.")
     ] = None,
     encoding: Annotated[str, option("--encoding", "How a CSV file is encoded.")] = "utf-8",
+    by: Annotated[Text, option("--by", "A shard for each value of this column, or of key, subject, source.")] = None,
+    into: Annotated[int | None, option("--into", "With --by: so many shards, by a keyed hash of the value.")] = None,
+    most: Annotated[int, option("--most", "Shards that one file may come to.")] = 1000,
+    files: Annotated[bool, option("--files", "Take the files of a folder whole, as bytes of any kind.")] = False,
+    in_place: Annotated[
+        bool, option("--in-place", "Copy no content: record digests and where the items lie, and read them there.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read files or folders and record each as a shard, if it passes its checks. No shard is taken in part."""
+    """Read files or folders and record each as a shard, or as several, if it passes its checks: all of it, or none."""
     columns = [field.strip() for given in fields or () for field in given.split(",")]
     recorded = api.shards.add_shards(
         api.workspace.open_workspace(), paths, name=name, key=key, subject=subject, source_column=source_column,
         license_column=license_column, fields=columns or None, source=source, license=license, basis=basis, core=core,
         check=not no_check, rules=rules, dvc=False if no_dvc else None, likeness=likeness, encoding=encoding,
+        by=by, into=into, most=most, files=files, in_place=in_place,
         on_added=lambda added: show.told(added.shown, quiet=as_json),
     )  # fmt: skip
     if as_json:
-        show.write_json([added.plain() for added in recorded] if len(paths) > 1 else recorded[0].plain())
+        several = len(paths) > 1 or by is not None
+        show.write_json([added.plain() for added in recorded] if several else recorded[0].plain())
 
 
 @app.command("list")

@@ -6,7 +6,9 @@ An artifact that lies in place is nothing but such files.
 from collections.abc import Iterator
 
 from disgorge.locations.location import Location, Spare, Target, Traces, shown
-from lineage.shards.source_files import is_tracked, sources_of, unchanged_files
+from lineage.plural import counted
+from lineage.shards.source_files import files_to_delete, is_tracked, sources_of, unchanged_files
+from lineage.workspace import Workspace
 
 
 class SourceFiles(Location):
@@ -22,7 +24,11 @@ class SourceFiles(Location):
         artifacts = {name for name, digest in self.workspace.ledger.state().artifacts if digest in target.weights}
         for name, source in sources_of(self.workspace, (*target.shards, *target.weights)):
             name = f"artifact {name}" if name in artifacts else name
-            where, still = shown(source.path, self.workspace.root), unchanged_files(source)
+            where = shown(source.path, self.workspace.root)
+            if source.in_place is not None:
+                yield from _in_place(name, where, files_to_delete(source, target.items))
+                continue
+            still = unchanged_files(source)
             tracked = is_tracked(source)
             again = "DVC tracks it, and keeps it in its cache" if tracked else ""
             if still and len(source.files) == 1:
@@ -31,3 +37,22 @@ class SourceFiles(Location):
                 yield f"{name} was read from {where}, where {still} of {len(source.files)} files are still as they were"
             elif tracked:
                 yield f"{name} was read from {where}: it is not there as it was, and yet {again}"
+
+
+def _in_place(name: str, where: str, left: tuple[str, ...]) -> Iterator[str]:
+    """Yield how much of what was removed lies in place still; names of files may name persons, and are not in it."""
+    if any(left):
+        held = f"{counted(len(left), 'file')} there still {'holds' if len(left) == 1 else 'hold'}"
+        yield f"{name} lies in place in {where}: {held} what was removed, and only you can delete them"
+    elif left:
+        held = f"still holds {counted(len(left), 'removed item')}"
+        yield f"{name} lies in place in {where}, which {held}; only you can delete them"
+
+
+def files_for_a_person(workspace: Workspace, target: Target) -> Iterator[str]:
+    """Yield which files hold items of the target in place, by name, for the eyes of whoever deletes them."""
+    for _, source in sources_of(workspace, target.shards):
+        left = files_to_delete(source, target.items)
+        if left and not any(left):
+            yield f"{source.path}: {counted(len(left), 'row')} of it, which lie in place; delete them there yourself"
+        yield from (f"{source.path / name}: lies in place; delete it yourself" for name in left if name)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from disgorge.locations.every import plan as plan_purge
 from disgorge.locations.location import Deletion, Target
 from disgorge.locations.references import files_that_go, tensors_that_go
+from disgorge.locations.source_files import files_for_a_person
 from disgorge.plan.details import RenewalDetail, WithdrawalDetail
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.request.case import Case, case_of, plan_of
@@ -67,6 +68,7 @@ def preview(workspace: Workspace, request: str) -> Deletion:
     return replace(
         planned,
         paths=tuple(dict.fromkeys((*planned.paths, *copies))),
+        left=(*planned.left, *files_for_a_person(workspace, target)),
         kept=(*planned.kept, *(f"nothing of it goes while a hold lasts: {words}" for words in found)),
         ahead=sum(step.action not in (Action.PURGE, Action.REPORT) for step in ahead),
     )

@@ -15,8 +15,9 @@ from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.ledger.fact_kinds import PurgedFact
 from lineage.records import Composition, digest_of
-from lineage.shards.files import shard_items
+from lineage.shards.files import references_of, shard_items
 from lineage.storage.components import tree_of
+from lineage.storage.content import content_bytes
 from lineage.storage.objects import sha256_of
 from lineage.storage.tree import kept_tree
 from lineage.workspace import Workspace
@@ -111,6 +112,9 @@ def weights_and_inputs(workspace: Workspace, made: Records) -> dict[str, bytes]:
             attached |= {f"{ARTIFACTS}{f.sha256}.bin": p.read_bytes() for f, p in located(workspace, artifact)}
     for shard in made.inputs:
         path = workspace.content_path(shard.digest)
+        if references_of(workspace, shard.digest):
+            attached[f"{INPUTS}{shard.digest}.parquet"] = content_bytes(*shard_items(workspace, shard.digest))
+            continue
         before = sha256_of(path) if path.is_file() else ""
         shard_items(workspace, shard.digest, verify=True)
         if sha256_of(path) != before:

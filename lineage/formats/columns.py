@@ -19,6 +19,8 @@ from lineage.errors import BadInput
 from lineage.storage.content import RESERVED
 
 ROLES = ("key", "subject", "source", "license")
+BY = "value to divide by"
+"""What a column is called, beside those that play a part, whose values say into which shard an item goes."""
 
 _SHOWN, _LETTERS = 20, 80
 """Names an error lists, and letters of each."""
@@ -38,6 +40,10 @@ class Choice:
     source: str | None = None
     license: str | None = None
     fields: tuple[str, ...] | None = None
+    by: str | None = None
+    """A column that is read as text besides; it may play a part or be content as well."""
+    unasked: bool = True
+    """Whether a column that bears the name of a part plays it."""
 
     def settle(self, names: Sequence[str], origin: str) -> "Choice":
         """Return the choice with every column known to exist; ``names`` are those of the file ``origin``.
@@ -60,6 +66,8 @@ class Choice:
             raise BadInput(
                 f"{origin}: '{roles['subject']}' cannot be subject and content; subjects are kept as pseudonyms"
             )
+        if self.by is not None and self.by not in names:
+            raise _missing(origin, self.by, "--by", names)
         taken = set(roles.values())
         fields = tuple(name for name in names if name not in taken) if self.fields is None else self.fields
         if not fields:
@@ -69,16 +77,17 @@ class Choice:
                 raise BadInput(
                     f"{origin}: content may not be called '{name}'; rename the column or list the fields you want"
                 )
-        return Choice(**roles, fields=fields)
+        return Choice(roles["key"], roles["subject"], roles["source"], roles["license"], fields, self.by)
 
     def roles(self) -> dict[str, str]:
         """Return the columns that play a part, by part."""
-        return {role: column for role in ROLES if (column := getattr(self, role)) is not None}
+        played = {role: column for role in ROLES if (column := getattr(self, role)) is not None}
+        return played if self.by is None else played | {BY: self.by}
 
     def _column(self, role: str, names: Sequence[str], origin: str) -> str | None:
         asked: str | None = getattr(self, role)
         if asked is None:
-            return role if role in names and role not in (self.fields or ()) else None
+            return role if self.unasked and role in names and role not in (self.fields or ()) else None
         if asked not in names:
             raise _missing(origin, asked, f"the {role}", names)
         return asked

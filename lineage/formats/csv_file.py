@@ -8,6 +8,7 @@ file where its column reads otherwise: use Parquet where that matters.
 import csv
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,14 @@ _NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]
 _NO_NUMBER = re.compile(r"|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
-def read_csv(path: Path, choice: Choice, *, encoding: str, limit: int) -> Columns:
-    """Return the items of a CSV file; raises ``BadInput`` naming the line."""
+def read_csv(
+    path: Path, choice: Choice, *, encoding: str, limit: int, kinds: Mapping[str, str] | None = None
+) -> Columns:
+    """Return the items of a CSV file; raises ``BadInput`` naming the line.
+
+    ``kinds`` says what columns were when they were read before, as :func:`.dtype_name` does: with other lines in the
+    file they could read otherwise.
+    """
     origin = str(path)
     if path.stat().st_size > limit:
         raise too_large(origin, path.stat().st_size, limit)
@@ -36,7 +43,9 @@ def read_csv(path: Path, choice: Choice, *, encoding: str, limit: int) -> Column
     cells = {name: [line[place] for line in lines] for place, name in enumerate(header)}
     return Columns(
         origin=origin,
-        content={name: _values(name, cells[name], rows, origin) for name in settled.fields or ()},
+        content={
+            name: _values(name, cells[name], rows, origin, (kinds or {}).get(name)) for name in settled.fields or ()
+        },
         text={role: tuple(cell or None for cell in cells[name]) for role, name in settled.roles().items()},
         rows=rows,
     )
@@ -85,7 +94,11 @@ def _table(text: str, origin: str) -> tuple[list[str], list[list[str]], list[int
     return header, lines, numbers
 
 
-def _values(name: str, cells: list[str], rows: tuple[str, ...], origin: str) -> NDArray[Any]:
+def _values(name: str, cells: list[str], rows: tuple[str, ...], origin: str, kind: str | None) -> NDArray[Any]:
+    if kind == "str":
+        return as_text(name, cells)
+    if kind == "<f8" and all(map(_NUMBER.fullmatch, cells)):
+        return np.array([float(cell) for cell in cells], np.float64)
     if any(map(_NUMBER.fullmatch, cells)):
         odd = [row for row, cell in enumerate(cells) if not _NUMBER.fullmatch(cell)]
         if odd and all(_NO_NUMBER.fullmatch(cells[row].strip()) for row in odd):

@@ -4,12 +4,15 @@ The key is the file's path within the folder. If the files lie in sub-folders, t
 ``label``. Files and folders whose names begin with a dot are left alone; any other file must be of the one kind that
 the folder holds, so that nothing is skipped in silence. Pictures are taken as their pixels, without their EXIF data.
 
+Taken ``whole``, files may be of any kind and size: an item is a ``file``, its bytes, and its ``suffix``, such as
+``.wav``, which tells its format.
+
 A folder received from others may hold links: one that leads out of it would read a file of this machine, and is
 refused, unless it leads into a cache of DVC, which is where DVC's own links lead.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 from lineage.errors import BadInput, LineageError
 from lineage.formats.columns import Choice, Columns, Text
 from lineage.formats.npz_file import parse_npy
-from lineage.storage.content import as_text
+from lineage.storage.content import as_objects, as_text
 from lineage.storage.size_limits import too_large
 
 _SUFFIXES = {
@@ -31,33 +34,51 @@ _FOR_TRAINING = {"1": "L", "P": "RGB", "PA": "RGBA"}
 """Modes whose numbers are not brightness (bits, places in a palette), and what they are turned into."""
 
 
-def read_folder(path: Path, choice: Choice, *, limit: int) -> Columns:
-    """Return the items of a folder; raises ``BadInput`` naming the first file that does not fit."""
+def read_folder(
+    path: Path,
+    choice: Choice,
+    *,
+    limit: int,
+    whole: bool = False,
+    in_place: bool = False,
+    names: Collection[str] | None = None,
+) -> Columns:
+    """Return the items of a folder; raises ``BadInput`` naming the first file that does not fit.
+
+    ``whole`` takes files as their bytes; with ``in_place`` these are paths, read one at a time when they are needed.
+    ``names`` leaves out every file but these, which must be there.
+    """
     origin = str(path)
     try:
-        files = sorted(_files(path, path.resolve()), key=lambda file: file.relative_to(path).as_posix())
+        found = _files(path, path.resolve(), whole=whole) if names is None else _named(path, names)
+        files = sorted(found, key=lambda file: file.relative_to(path).as_posix())
     except RecursionError:
         raise BadInput(f"{origin}: folders lie too deep in one another; bring the files up") from None
     if not files:
         raise BadInput(f"{origin}: holds no file; put images, .npy or .txt files in it")
-    kind = _kind(files)
+    kind = "file" if whole else _kind(files)
     keys = [file.relative_to(path).as_posix() for file in files]
     labels = ["" if file.parent == path else file.parent.relative_to(path).as_posix() for file in files]
-    settled = choice.settle(["key", kind, *(["label"] if any(labels) else [])], origin)
-    if any(labels) and not all(labels):
+    columns = ["key", kind, *(["suffix"] if whole else []), *(["label"] if any(labels) else [])]
+    settled = choice.settle(columns, origin)
+    if any(labels) and not all(labels) and "label" in (*(settled.fields or ()), *settled.roles().values()):
         raise BadInput(f"{keys[labels.index('')]}: lies beside sub-folders of {origin}; put it into one, as its label")
-    content = {kind: _texts(files, keys, limit) if kind == "text" else _stacked(files, keys, kind, limit)}
+    if whole:
+        content = {kind: _whole(files, limit, in_place=in_place)}
+        content["suffix"] = as_text("suffix", [file.suffix.lower() for file in files])
+    else:
+        content = {kind: _texts(files, keys, limit) if kind == "text" else _stacked(files, keys, kind, limit)}
     if any(labels):
         content["label"] = as_text("label", labels)
     text: dict[str, Text] = {}
     for role, name in settled.roles().items():
         if name == kind:
             raise BadInput(f"{origin}: '{name}' cannot be the {role}; in a folder that can be 'key' or 'label'")
-        text[role] = tuple(keys if name == "key" else labels)
+        text[role] = tuple({"key": keys, "label": labels}[name] if name != "suffix" else content[name].tolist())
     return Columns(origin, {name: content[name] for name in settled.fields or ()}, text, tuple(keys))
 
 
-def _files(path: Path, root: Path) -> Iterator[Path]:
+def _files(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
     """Yield every file at or below ``path``; a link to a folder is refused, since following it may never end.
 
     The first file of no known kind ends it: ``/`` given by mistake is not walked to its end.
@@ -69,16 +90,26 @@ def _files(path: Path, root: Path) -> Iterator[Path]:
             if entry.name != os.fsencode(entry.name).decode("utf-8", "replace"):
                 raise BadInput(f"{entry.path!r}: its name is not UTF-8, so it cannot be a key; rename the file")
             if entry.is_dir(follow_symlinks=False):
-                yield from _files(Path(entry.path), root)
+                yield from _files(Path(entry.path), root, whole=whole)
             elif entry.is_file():
                 if entry.is_symlink() and _leads_out(Path(entry.path), root):
                     raise BadInput(f"{entry.path}: is a link that leads out of the folder; copy in what it stands for")
-                if Path(entry.name).suffix.lower() not in _SUFFIXES:
-                    known = ", ".join(_SUFFIXES)
-                    raise BadInput(f"{entry.path}: of no known kind; move it out, {root} may hold {known} files")
+                if not whole and Path(entry.name).suffix.lower() not in _SUFFIXES:
+                    known = f"{', '.join(_SUFFIXES)} files"
+                    raise BadInput(
+                        f"{entry.path}: of no known kind; move it out, {root} may hold {known}, or take files "
+                        "whole, as their bytes (--files)"
+                    )
                 yield Path(entry.path)
             else:
                 raise BadInput(f"{entry.path}: neither a file nor a folder of its own; copy in what it stands for")
+
+
+def _named(path: Path, names: Collection[str]) -> Iterator[Path]:
+    for name in names:
+        if not (path / name).is_file():
+            raise BadInput(f"{path / name}: is not there; put it back")
+        yield path / name
 
 
 def _leads_out(link: Path, root: Path) -> bool:
@@ -107,12 +138,23 @@ def _stacked(files: list[Path], keys: list[str], kind: str, limit: int) -> NDArr
         first = arrays[0] if arrays else array
         if array.shape != first.shape or array.dtype != first.dtype:
             raise BadInput(
-                f"{file}: is {_told(array)} where {keys[0]} is {_told(first)}; bring all {kind}s to one size and type"
+                f"{file}: is {_told(array)} where {keys[0]} is {_told(first)}; bring all {kind}s to one size and type, "
+                "or take files whole, as their bytes (--files)"
             )
         if array.nbytes * (len(arrays) + 1) > limit:
             raise too_large(f"{file.parent}: up to '{key}'", array.nbytes * (len(arrays) + 1), limit)
         arrays.append(array)
     return np.stack(arrays)
+
+
+def _whole(files: list[Path], limit: int, *, in_place: bool) -> NDArray[Any]:
+    """Return the files' bytes, or their paths, shape (items,)."""
+    if in_place:
+        return as_objects([file.absolute() for file in files])
+    total = sum(file.stat().st_size for file in files)
+    if total > limit:
+        raise too_large(str(files[0].parent), total, limit)
+    return as_objects([file.read_bytes() for file in files])
 
 
 def _pixels(file: Path, limit: int) -> NDArray[Any]:

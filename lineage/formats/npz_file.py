@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from lineage.errors import BadInput
-from lineage.formats.columns import Choice, Columns, Text
+from lineage.formats.columns import BY, Choice, Columns, Text
 from lineage.storage.content import as_field
 from lineage.storage.size_limits import check_items, too_large
 
@@ -89,7 +89,7 @@ def parse_npy(data: bytes, what: str) -> NDArray[Any]:
 
 
 def _text(role: str, array: NDArray[Any], origin: str) -> Text:
-    if array.ndim != 1 or array.dtype.kind not in "Uiu":
+    if array.ndim != 1 or array.dtype.kind not in ("Uiub" if role == BY else "Uiu"):
         raise BadInput(
             f"{origin}: the {role} must be a row of texts or whole numbers, not {array.dtype} {array.shape}; mend it"
         )

@@ -1,7 +1,9 @@
 """Items from Parquet: one row per item; lists of lists of numbers become arrays.
 
-Numbers keep their type. Rows whose lists differ in length are refused, as are types that training could read in more
-than one way (dates, decimals, structs, raw bytes): turn those into numbers or text first.
+Numbers keep their type, times become ``datetime64`` in UTC, binary columns are whole files, and so is a struct of
+``bytes`` and ``path``, as Hugging Face writes pictures and audio (its path is left out: it is not what training reads).
+Rows whose lists differ in length are refused, as are types that training could read in more than one way (decimals,
+times in a zone, other structs): turn those into numbers or text first.
 """
 
 from pathlib import Path
@@ -14,11 +16,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lineage.errors import BadInput
-from lineage.formats.columns import Choice, Columns, Text
-from lineage.storage.content import as_text
+from lineage.formats.columns import BY, Choice, Columns, Text
+from lineage.storage.content import as_objects, as_text
 from lineage.storage.size_limits import check_items, too_large
 
 _BROKEN = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError)
+_KINDS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_timestamp)
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 _WIDTH = 8
 """Bytes that a value is counted as: the widest number there is."""
 
@@ -60,11 +64,21 @@ def _declared(metadata: Any) -> int:
     return total
 
 
+def _is_day(kind: Any) -> bool:
+    return bool(pa.types.is_date(kind))
+
+
 def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _values(column: Any, name: str, origin: str, limit: int) -> NDArray[Any]:
+    if pa.types.is_dictionary(column.type) and not _is_text(column.type.value_type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_struct(column.type) and {"bytes"} <= {each.name for each in column.type} <= {"bytes", "path"}:
+        column = pc.struct_field(column, "bytes")
+    if any(is_bytes(column.type) for is_bytes in _BYTES):
+        return _files(column, name, origin, limit)
     if pa.types.is_dictionary(column.type) or _is_text(column.type):
         texts = _texts(column, name, origin, limit)
         if None in texts:
@@ -76,6 +90,14 @@ def _values(column: Any, name: str, origin: str, limit: int) -> NDArray[Any]:
             len(whole), *getattr(whole.type, "shape", [-1])
         )
     return _numbers(whole, name, origin)
+
+
+def _files(column: Any, name: str, origin: str, limit: int) -> NDArray[Any]:
+    if column.null_count:
+        raise _empty(origin, pc.index(pc.is_null(column), True).as_py(), name)
+    if column.nbytes > limit:
+        raise too_large(origin, column.nbytes, limit)
+    return as_objects(column.to_pylist())
 
 
 def _numbers(whole: Any, name: str, origin: str) -> NDArray[Any]:
@@ -100,15 +122,20 @@ def _numbers(whole: Any, name: str, origin: str) -> NDArray[Any]:
         whole = whole.flatten()
         if shape[-1] == 0:
             break
-    if not (pa.types.is_integer(whole.type) or pa.types.is_floating(whole.type) or pa.types.is_boolean(whole.type)):
+    if pa.types.is_date(whole.type):
+        whole = whole.cast(pa.timestamp("ms"))
+    if not any(is_kind(whole.type) for is_kind in _KINDS) or (getattr(whole.type, "tz", None) or "UTC") != "UTC":
         raise BadInput(
-            f"{origin}: field '{name}' is of type {whole.type}; turn it into numbers or text, or leave it out"
+            f"{origin}: field '{name}' is of type {whole.type}; turn it into numbers or text, or leave it out "
+            "(--fields)"
         )
     return np.asarray(whole.to_numpy(zero_copy_only=False)).reshape(items, *shape)
 
 
 def _text(column: Any, role: str, origin: str, limit: int) -> Text:
-    if pa.types.is_integer(column.type):
+    if pa.types.is_dictionary(column.type) and not _is_text(column.type.value_type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_integer(column.type) or (role == BY and (pa.types.is_boolean(column.type) or _is_day(column.type))):
         return tuple(None if value is None else str(value) for value in column.to_pylist())
     return tuple(text or None for text in _texts(column, role, origin, limit))
 

@@ -14,15 +14,16 @@ Rules kept here:
 - without a column for the key, the key is the row's number as text, from 0.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from lineage.errors import BadInput
-from lineage.formats.columns import Choice, Columns
+from lineage.formats.columns import BY, Choice, Columns, Text
 from lineage.formats.csv_file import read_csv
 from lineage.formats.folder import read_folder
 from lineage.formats.npz_file import read_npz
@@ -33,6 +34,8 @@ from lineage.storage.size_limits import LIMIT
 
 if TYPE_CHECKING:
     from lineage.storage.content import Arrays
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Intake:
     sources: tuple[str | None, ...]
     licenses: tuple[str | None, ...]
     rows: tuple[str, ...]
+    by: Text | None = None
+    """The value of each in the column to divide by, if one was asked for."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -62,34 +67,95 @@ def read_file(
     source: str | None = None,
     license: str | None = None,
     fields: Sequence[str] | None = None,
+    by: str | None = None,
     encoding: str = "utf-8",
+    whole: bool = False,
+    in_place: bool = False,
     limit: int = LIMIT,
 ) -> Intake:
     """Return the items of a file or folder.
 
     ``key``, ``subject``, ``source`` and ``license`` name columns (a column of just that name needs no naming);
-    ``fields`` names the content, else it is all the rest. ``encoding`` is for CSV. ``limit`` is in bytes, unpacked.
+    ``fields`` names the content, else it is all the rest; ``by`` is read as text besides. ``encoding`` is for CSV.
+    ``whole`` takes a folder's files as their bytes, or with ``in_place`` as paths. ``limit`` is in bytes, unpacked.
 
     Raises ``BadInput`` for anything that cannot be taken in whole: what, where and what to do.
     """
     path = Path(path)
-    choice = Choice(key, subject, source, license, None if fields is None else tuple(fields))
+    choice = Choice(key, subject, source, license, None if fields is None else tuple(fields), by)
+    with _reading(path):
+        return settle(_columns(path, choice, encoding=encoding, limit=limit, whole=whole, in_place=in_place))
+
+
+def read_again(
+    path: Path,
+    kinds: Mapping[str, str],
+    *,
+    encoding: str = "utf-8",
+    names: Collection[str] | None = None,
+    whole: bool = False,
+    in_place: bool = False,
+) -> "Arrays":
+    """Return the content of a file or folder that was read before, of fields that were of these kinds then.
+
+    ``names`` are the files of a folder to read. What plays no part in the content is not looked at.
+    """
+    choice = Choice(fields=tuple(kinds), unasked=False)
+    with _reading(path):
+        if names is not None and path.is_dir():
+            columns = read_folder(path, choice, limit=LIMIT, whole=whole, in_place=in_place, names=names)
+        else:
+            columns = _columns(path, choice, encoding=encoding, limit=LIMIT, kinds=kinds)
+        return settle(columns).content
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        if path.is_dir():
-            return settle(read_folder(path, choice, limit=limit))
-        if not path.exists():
-            raise BadInput(f"{path}: no such file or folder; check the path")
-        match path.suffix.lower():
-            case ".csv":
-                return settle(read_csv(path, choice, encoding=encoding, limit=limit))
-            case ".npz":
-                return settle(read_npz(path, choice, limit=limit))
-            case ".parquet" | ".pq":
-                return settle(read_parquet(path, choice, limit=limit))
+        yield
     except (OSError, MemoryError) as problem:
         reason = getattr(problem, "strerror", None) or "not enough memory"
         raise BadInput(f"{path}: cannot be read ({reason}); check its rights, or split it") from problem
+
+
+def _columns(
+    path: Path,
+    choice: Choice,
+    *,
+    encoding: str,
+    limit: int,
+    kinds: Mapping[str, str] | None = None,
+    whole: bool = False,
+    in_place: bool = False,
+) -> Columns:
+    if path.is_dir():
+        return read_folder(path, choice, limit=limit, whole=whole, in_place=in_place)
+    if not path.exists():
+        raise BadInput(f"{path}: no such file or folder; check the path")
+    if whole:
+        raise BadInput(f"{path}: is one file; --files takes the files of a folder whole")
+    match path.suffix.lower():
+        case ".csv":
+            return read_csv(path, choice, encoding=encoding, limit=limit, kinds=kinds)
+        case ".npz":
+            return read_npz(path, choice, limit=limit)
+        case ".parquet" | ".pq":
+            return read_parquet(path, choice, limit=limit)
     raise BadInput(f"{path}: of no known kind; give a .parquet, .csv or .npz file, or a folder of files")
+
+
+def rows_of(intake: Intake, rows: Sequence[int]) -> Intake:
+    """Return the items of these rows."""
+
+    def of(values: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple(values[row] for row in rows)
+
+    content = {name: array[list(rows)] for name, array in intake.content.items()}
+    by = of(intake.by) if intake.by is not None else None
+    return Intake(
+        intake.origin, content, of(intake.keys), of(intake.subjects), of(intake.sources), of(intake.licenses),
+        of(intake.rows), by,
+    )  # fmt: skip
 
 
 def from_arrays(
@@ -143,4 +209,5 @@ def settle(columns: Columns) -> Intake:
         sources=columns.text.get("source", nothing),
         licenses=columns.text.get("license", nothing),
         rows=tuple(columns.where(row) for row in range(items)),
+        by=columns.text.get(BY),
     )

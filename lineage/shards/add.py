@@ -1,6 +1,7 @@
 """Recording shards: reading items in, checking them, and writing their files and their fact.
 
 A shard is a content file, a manifest and one fact, written in that order, so that a fact never names what is not there.
+Where one file becomes several shards, their facts are appended at once: all of them are recorded, or none.
 Files that a crash left behind without a fact are harmless: they are written again under the same digest.
 
 >>> import tempfile
@@ -18,55 +19,32 @@ Decided here, with what it costs:
 - A name belongs to one live shard; new content under it is refused, since components were trained on the old.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Required, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from lineage.activity import activity
 from lineage.errors import BadInput
 from lineage.formats.read import Intake, read_file
-from lineage.git_ignored import ignore_data
-from lineage.ledger.fact_kinds import ShardFact
 from lineage.perceptual_hash import THRESHOLDS, likenesses
-from lineage.records import Item, Shard, canonical, is_unicode, shard_digest
-from lineage.shards.existing import known_shard, mend
-from lineage.shards.expectations import validate
-from lineage.shards.files import adding_alone, live_shards, shard_items, shard_rows, store_shard, undone_on_failure
-from lineage.shards.source_files import remember, source_at
+from lineage.records import Item, Shard, is_unicode, shard_digest
+from lineage.shards.divide import Division, divide
+from lineage.shards.files import adding_alone, live_shards, shard_items, shard_rows
+from lineage.shards.record import Added, Part, record_parts
+from lineage.shards.source_files import Reading
 from lineage.shards.validation_rules import Rules
 from lineage.storage.content import item_digests, item_sizes
-from lineage.storage.manifest import read_digests
 from lineage.workspace import Workspace
 
-__all__ = ["Added", "add_items", "add_shard", "live_shards", "shard_items", "shard_rows"]
+__all__ = ["Added", "add_file", "add_items", "add_parts", "add_shard", "live_shards", "shard_items", "shard_rows"]
 
 _SHOWN = 5
 """Rows named in an error; the rest is a count."""
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
-    """A shard that is recorded now.
-
-    ``duplicates_within`` counts items whose bytes an earlier item of the shard has, ``duplicates_across`` items that
-    the live shards in ``shared_with`` hold too. ``new`` is False if the very same shard was recorded before.
-    ``validation`` is the digest of the object that tells what was checked.
-    """
-
-    shard: Shard
-    duplicates_within: int
-    duplicates_across: int
-    shared_with: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    validation: str | None = None
-    new: bool = True
-
-
 class Terms(TypedDict, total=False):
-    """What :func:`add_items` takes beside the items, and :func:`add_shard` hands on."""
+    """What :func:`add_parts` takes beside the items, and :func:`add_file` hands on."""
 
-    name: Required[str]
     source: str | None
     license: str | None
     legal_basis: str | None
@@ -77,19 +55,50 @@ class Terms(TypedDict, total=False):
     likeness: str | None
 
 
-def add_shard(
+class FileTerms(Terms, total=False):
+    """What :func:`add_file` takes beside a file and a name; see :func:`.read_file`."""
+
+    key: str | None
+    subject: str | None
+    source_column: str | None
+    license_column: str | None
+    fields: Sequence[str] | None
+    encoding: str
+    whole: bool
+    in_place: bool
+
+
+def add_shard(workspace: Workspace, path: Path | str, *, name: str, **terms: Unpack[FileTerms]) -> Added:
+    """Read a file or folder and record it as one shard: see :func:`add_file`."""
+    (added,) = add_file(workspace, path, name=name, **terms)
+    return added
+
+
+def add_file(
     workspace: Workspace,
     path: Path | str,
     *,
+    name: str,
+    division: Division | None = None,
     key: str | None = None,
     subject: str | None = None,
     source_column: str | None = None,
     license_column: str | None = None,
     fields: Sequence[str] | None = None,
     encoding: str = "utf-8",
+    whole: bool = False,
+    in_place: bool = False,
     **terms: Unpack[Terms],
-) -> Added:
-    """Read a file or folder and record it as a shard; see :func:`.read_file` and :func:`add_items`."""
+) -> tuple[Added, ...]:
+    """Read a file or folder and record it as a shard, or as those of a ``division``: all of them, or none.
+
+    ``whole`` takes the files of a folder as their bytes, ``in_place`` records where the items lie and copies no content
+    (:mod:`lineage.shards.in_place`). See :func:`.read_file`, :func:`.divide` and :func:`add_parts`.
+    """
+    if in_place and terms.get("dvc"):
+        raise BadInput(f"{path}: recorded in place, so there is no content to track; leave --dvc or --in-place out")
+    if division is not None:
+        division = division.settled(key=key, subject=subject, source=source_column, license=license_column)
     with activity(f"reading {path}"):
         intake = read_file(
             path,
@@ -98,17 +107,30 @@ def add_shard(
             source=source_column,
             license=license_column,
             fields=fields,
+            by=division.column if division else None,
             encoding=encoding,
+            whole=whole,
+            in_place=in_place,
         )
-    return add_items(workspace, intake, read_from=Path(path), **terms)
+    parts = {name: intake}
+    if division is not None:
+        source, license = terms.get("source"), terms.get("license")
+        parts = divide(workspace, intake, division, name=name, source=source, license=license)
+    reading = Reading(Path(path), encoding=encoding, whole=whole, in_place=in_place)
+    return add_parts(workspace, parts, reading=reading, **terms)
+
+
+def add_items(workspace: Workspace, intake: Intake, *, name: str, **terms: Unpack[Terms]) -> Added:
+    """Record items as a shard: see :func:`add_parts`."""
+    (added,) = add_parts(workspace, {name: intake}, **terms)
+    return added
 
 
 @activity("hashing and recording items")
-def add_items(
+def add_parts(
     workspace: Workspace,
-    intake: Intake,
+    parts: Mapping[str, Intake],
     *,
-    name: str,
     source: str | None = None,
     license: str | None = None,
     legal_basis: str | None = None,
@@ -117,57 +139,39 @@ def add_items(
     rules: Rules | None = None,
     dvc: bool | None = None,
     likeness: str | None = None,
-    read_from: Path | None = None,
-) -> Added:
-    """Record items as a shard: content, manifest, then one fact.
+    reading: Reading | None = None,
+) -> tuple[Added, ...]:
+    """Record items as shards, by name: content and manifest of each, then their facts at once.
 
     ``source`` and ``license`` hold for items without their own. ``core`` declares the items not removable, on
     ``legal_basis``. ``check`` holds them to :mod:`lineage.shards.expectations` with ``rules``. ``dvc`` None tracks the
     content when the workspace is a DVC repository, False never, True demands it. ``likeness`` is ``image:FIELD`` or
     ``text:FIELD``: near-duplicates of each item are then known by a hash of that field, see
-    :mod:`lineage.perceptual_hash`. ``read_from`` is the file or folder they were read from: a removal says whether it
-    is still there.
+    :mod:`lineage.perceptual_hash`. ``reading`` says from which file or folder they were read, and how: a removal says
+    whether it is still there.
 
     Raises ``BadInput`` and ``ExpectationsFailed``; nothing is recorded then, and no file is left.
     """
-    # Long: twelve arguments with what each means, then one way from the items to their fact.
-    _check_terms(name, legal_basis, core=core)
     _check_words(source=source, license=license, legal_basis=legal_basis)
-    items, digests = _items(workspace, intake, source=source, license=license, likeness=likeness)
-    shard = Shard(
-        digest=shard_digest(digests),
-        name=name,
-        source=source or _common(item.source for item in items),
-        license=license or _common(item.license for item in items),
-        legal_basis=legal_basis,
-        count=len(items),
-        core=core,
-        fields=tuple(intake.content),
-    )
-    _refuse_withdrawn(workspace, intake, digests)
-    checked = replace(intake, licenses=tuple(item.license for item in items))
-    place = source_at(read_from) if read_from is not None else None
+    made = []
+    for name, intake in parts.items():
+        _check_terms(name, legal_basis, core=core)
+        items, digests = _items(workspace, intake, source=source, license=license, likeness=likeness)
+        shard = Shard(
+            digest=shard_digest(digests),
+            name=name,
+            source=source or _common(item.source for item in items),
+            license=license or _common(item.license for item in items),
+            legal_basis=legal_basis,
+            count=len(items),
+            core=core,
+            fields=tuple(intake.content),
+        )
+        _refuse_withdrawn(workspace, intake, digests)
+        place = reading.place(intake) if reading is not None else None
+        made.append(Part(shard, intake, items, digests, place, reading.source(place, digests) if reading else None))
     with adding_alone(workspace):
-        live = live_shards(workspace)
-        known = known_shard(workspace, shard, items, live, intake.origin)
-        if known is not None:
-            mend(workspace, known, items, digests, intake)
-        within = len(digests) - len(set(digests))
-        across, shared_with = _shared(workspace, digests, [other for other in live if other.name != name])
-        if known is not None:
-            if place is not None:
-                remember(workspace, shard.digest, place)
-            return Added(known, within, across, shared_with, new=False)
-        validation = validate(checked, digests, shard=shard.digest, rules=rules) if check else None
-        with undone_on_failure(workspace, shard.digest):
-            if place is not None:
-                remember(workspace, shard.digest, place)
-            ignore_data(workspace.root, home=workspace.home)
-            shard = store_shard(workspace, shard, items, digests, intake.content, dvc=dvc)
-            report = workspace.objects.put(canonical(validation)) if validation else None
-            duplicates = {"within": within, "across": across}
-            workspace.ledger.record(ShardFact(shard, duplicates, report))
-    return Added(shard, within, across, shared_with, validation.warnings if validation else (), report)
+        return record_parts(workspace, made, rules=rules, check=check, dvc=dvc)
 
 
 def _items(
@@ -224,27 +228,13 @@ def _check_words(**given: str | None) -> None:
 
 def _refuse_withdrawn(workspace: Workspace, intake: Intake, digests: Sequence[str]) -> None:
     workspace.require_marks()
+    if not workspace.private.marks():
+        return
     back = [intake.rows[row] for row, digest in enumerate(digests) if workspace.private.is_withdrawn(digest)]
     if back:
         shown = ", ".join(back[:_SHOWN]) + (", ..." if len(back) > _SHOWN else "")
         noun = "item was" if len(back) == 1 else "items were"
         raise BadInput(f"{intake.origin}: {len(back)} {noun} withdrawn by request; remove them: {shown}")
-
-
-def _shared(workspace: Workspace, digests: Sequence[str], others: Iterable[Shard]) -> tuple[int, tuple[str, ...]]:
-    """Return how many of these items other live shards hold too, and the names of those shards."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    mine = pa.array(digests, pa.string())
-    found = pa.array([False] * len(digests))
-    names = []
-    for other in others:
-        hit = pc.is_in(mine, value_set=pc.unique(read_digests(workspace.manifest_path(other.digest))))
-        if pc.any(hit).as_py():
-            names.append(other.name)
-            found = pc.or_(found, hit)
-    return int(pc.sum(found).as_py() or 0), tuple(sorted(names))
 
 
 def _common(values: Iterable[str | None]) -> str | None:

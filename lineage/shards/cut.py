@@ -4,7 +4,14 @@ from collections.abc import Iterable
 
 from lineage.errors import DigestMismatch, LineageError
 from lineage.records import Shard, ShardChange, shard_digest
-from lineage.shards.files import live_shards, shard_items, shard_rows, store_shard, undone_on_failure
+from lineage.shards.files import (
+    live_shards,
+    references_of,
+    shard_items,
+    shard_rows,
+    store_shard,
+    undone_on_failure,
+)
 from lineage.storage.manifest import in_manifest_order
 from lineage.workspace import Workspace
 
@@ -16,7 +23,8 @@ def cut_shard(workspace: Workspace, change: ShardChange, gone: Iterable[str]) ->
     ``DigestMismatch`` if what is left is not ``change.after``: then the shard or the plan changed meanwhile.
     """
     unwanted = frozenset(gone)
-    digests, arrays = shard_items(workspace, change.before.digest)
+    lying = references_of(workspace, change.before.digest)  # what lies in place goes on lying there
+    digests, arrays = (lying[0], {}) if lying else shard_items(workspace, change.before.digest)
     kept = [row for row, digest in enumerate(digests) if digest not in unwanted]
     left = tuple(digests[row] for row in kept)
     found, planned = shard_digest(left) if left else None, change.after.digest if change.after else None
@@ -31,7 +39,10 @@ def cut_shard(workspace: Workspace, change: ShardChange, gone: Iterable[str]) ->
     refuse_lost_rows(workspace, change)
     with undone_on_failure(workspace, change.after.digest):
         content = {name: array[kept] for name, array in arrays.items()}
-        return store_shard(workspace, change.after, items, left, content, dvc=change.before.dvc is not None)
+        place = lying[1].keep(kept) if lying else None
+        return store_shard(
+            workspace, change.after, items, left, content, dvc=change.before.dvc is not None, place=place
+        )
 
 
 def refuse_lost_rows(workspace: Workspace, change: ShardChange) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from lineage.errors import BadInput, DigestMismatch, UnknownRecord
 from lineage.formats.read import Intake
 from lineage.records import Item, Shard
-from lineage.shards.files import shard_items, shard_rows
+from lineage.shards.files import check_items, shard_rows
+from lineage.shards.in_place import InPlace, write_references
 from lineage.storage.content import write_content
 from lineage.storage.manifest import in_manifest_order, manifest_bytes
 from lineage.storage.objects import write_atomically
@@ -60,8 +61,18 @@ def _rows(workspace: Workspace, digest: str) -> tuple[Item, ...] | None:
         return None
 
 
-def mend(workspace: Workspace, shard: Shard, items: Sequence[Item], digests: Sequence[str], intake: Intake) -> None:
-    """Write those files of a recorded shard again that are missing or damaged; ``BadInput`` for rows it never had."""
+def mend(
+    workspace: Workspace,
+    shard: Shard,
+    items: Sequence[Item],
+    digests: Sequence[str],
+    intake: Intake,
+    place: InPlace | None = None,
+) -> None:
+    """Write those files of a recorded shard again that are missing or damaged; ``BadInput`` for rows it never had.
+
+    Items that lie in ``place`` are referred to there where nothing else holds them.
+    """
     if _rows(workspace, shard.digest) is None:
         path, manifest = workspace.manifest_path(shard.digest), manifest_bytes(items)
         if shard.manifest not in (None, hashlib.sha256(manifest).hexdigest()):
@@ -71,9 +82,10 @@ def mend(workspace: Workspace, shard: Shard, items: Sequence[Item], digests: Seq
             )
         write_atomically(path, manifest)
     try:
-        shard_items(workspace, shard.digest)
+        check_items(workspace, shard.digest)
     except (UnknownRecord, DigestMismatch):
-        write_content(workspace.content_path(shard.digest), digests, intake.content)
+        path = workspace.content_path(shard.digest)
+        write_references(path, digests, place) if place else write_content(path, digests, intake.content)
 
 
 def _terms(shard: Shard) -> str:

@@ -5,7 +5,8 @@ content that is there, finite and of one shape. A caller adds what *this* data m
 expectation that Great Expectations knows. A missing license is a warning, since it is for the audit to find.
 
 The suite runs on a frame with one row per item: ``item_digest``, ``item_key``, ``item_license``; a field of one number
-or text an item under its own name; any other field ``f`` as ``f.min``, ``f.max``, ``f.mean`` and ``f.shape``.
+or text an item under its own name; whole files as ``f.bytes``, their size; any other field ``f`` as ``f.min``,
+``f.max``, ``f.mean`` and ``f.shape``.
 
 Great Expectations reports usage by default: that is turned off before it is imported. An expectation that could not be
 evaluated does not raise there, it comes back as failed with an exception inside, so every result is looked into.
@@ -24,10 +25,12 @@ from lineage.activity import activity
 from lineage.errors import BadInput, ExpectationsFailed, LineageError
 from lineage.records import Json, plain
 from lineage.shards.validation_rules import Rules
+from lineage.storage.content import file_sizes
 
 if TYPE_CHECKING:
     from lineage.formats.read import Intake
 
+_SPOKEN = {"T": "text", "M": "a time"}
 _SHOWN = 5
 """Failing items named in an error; the rest is a count, so that the line stays one line."""
 
@@ -133,9 +136,10 @@ def _check_rules(rules: Rules, intake: "Intake") -> None:
                 f"{intake.origin}: a {rule} is given for '{name}'; the fields are {', '.join(intake.content)}"
             )
         array = intake.content[name]
-        if rule == "range" and array.dtype.kind == "T":
-            raise BadInput(f"{intake.origin}: a range is given for '{name}', which is text; give it a set of values")
-        if rule != "range" and array.ndim > 1:
+        if rule == "range" and array.dtype.kind in "TM":
+            what = _SPOKEN[array.dtype.kind]
+            raise BadInput(f"{intake.origin}: a range is given for '{name}', which is {what}; give it a set of values")
+        if rule != "range" and (array.ndim > 1 or array.dtype.kind == "O"):
             raise BadInput(
                 f"{intake.origin}: a set of values is given for '{name}', which is an array; give it a range"
             )
@@ -152,6 +156,8 @@ def _frame(intake: "Intake", digests: tuple[str, ...]) -> Any:
     for name, array in intake.content.items():
         if array.dtype.kind == "T":
             columns[name] = array.tolist()
+        elif array.dtype.kind == "O":
+            columns[f"{name}.bytes"] = file_sizes(array)
         elif array.ndim == 1:
             columns[name] = (
                 array.astype(np.float32) if array.dtype == np.float16 else array
@@ -167,6 +173,8 @@ def _frame(intake: "Intake", digests: tuple[str, ...]) -> Any:
 
 def _columns(name: str, array: NDArray[Any]) -> tuple[str, ...]:
     """Return the columns of the frame that stand for a field."""
+    if array.dtype.kind == "O":
+        return (f"{name}.bytes",)
     return (name,) if array.ndim == 1 else tuple(f"{name}.{part}" for part in ("min", "max", "mean", "shape"))
 
 
@@ -183,7 +191,7 @@ def _suite(intake: "Intake", rules: Rules) -> list[Any]:
         ),
     ]
     for name, array in intake.content.items():
-        columns = [name] if array.ndim == 1 else [f"{name}.min", f"{name}.max"]
+        columns = [*_columns(name, array)][:2]
         suite += [gxe.ExpectColumnValuesToNotBeNull(column=column) for column in columns]
         if array.dtype.kind == "f":
             bound = float(np.finfo(np.float64).max)

@@ -15,6 +15,7 @@ from lineage.errors import DigestMismatch, LineageError
 from lineage.lock import locked
 from lineage.private_files import SOURCES
 from lineage.records import Item, Shard, shard_digest
+from lineage.shards.in_place import InPlace, items_in_place, read_references, write_references
 from lineage.storage.content import item_digests, read_content, write_content
 from lineage.storage.manifest import may_hold_likenesses, read_manifest, write_manifest
 from lineage.storage.objects import cached_sha256
@@ -50,6 +51,9 @@ def shard_items(
     elsewhere: above so many bytes it is ``TooLarge``.
     """
     path = workspace.content_path(digest)
+    lying = references_of(workspace, digest) if limit is None else None  # those from elsewhere are never followed
+    if lying is not None:
+        return lying[0], items_in_place(*lying)
     digests, arrays = read_content(path, limit=limit)
     if shard_digest(digests) != digest:
         raise DigestMismatch(f"{path}: holds other items than its shard; restore the file, then repeat")
@@ -61,6 +65,27 @@ def shard_items(
                 "restore the file, then repeat"
             )
     return digests, arrays
+
+
+def references_of(workspace: Workspace, digest: str) -> tuple[tuple[str, ...], InPlace] | None:
+    """Return a shard's item digests, in order, and where its items lie in place; None if its content is stored."""
+    path = workspace.content_path(digest)
+    lying = read_references(path)
+    if lying is not None and shard_digest(lying[0]) != digest:
+        raise DigestMismatch(f"{path}: refers to other items than its shard's; restore the file, then repeat")
+    return lying
+
+
+def check_items(workspace: Workspace, digest: str) -> tuple[str, ...]:
+    """Return a shard's item digests after every item was checked; whole files in place are read one at a time.
+
+    Errors as of :func:`shard_items`.
+    """
+    lying = references_of(workspace, digest)
+    if lying is None:
+        return shard_items(workspace, digest)[0]
+    items_in_place(*lying, as_paths=True)
+    return lying[0]
 
 
 def shard_rows(workspace: Workspace, digest: str) -> tuple[Item, ...]:
@@ -93,12 +118,16 @@ def store_shard(
     arrays: "Arrays",
     *,
     dvc: bool | None,
+    place: InPlace | None = None,
 ) -> Shard:
-    """Write a shard's files, put the content under DVC, and return the shard with what its files are known by."""
+    """Write a shard's files, put the content under DVC, and return the shard with what its files are known by.
+
+    Of items that lie in ``place`` no content is written, and none goes to DVC.
+    """
     content = workspace.content_path(shard.digest)
-    write_content(content, digests, arrays)
+    write_references(content, digests, place) if place else write_content(content, digests, arrays)
     shard = replace(shard, manifest=write_manifest(workspace.manifest_path(shard.digest), items))
-    if dvc or (dvc is None and repo.is_repo(workspace.root)):
+    if place is None and (dvc or (dvc is None and repo.is_repo(workspace.root))):
         return replace(shard, dvc=repo.track(content))
     return shard
 

@@ -9,16 +9,45 @@ path is not known, nor is a file from which some of it was taken out; what is re
 remembered stays until the private folder is cleared.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage.dvc.repo import tracked_hash
 from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
 from lineage.ledger.state import cut_from
 from lineage.private_files import SOURCES, SourceFile, Sources
+from lineage.shards.in_place import InPlace, still_holding
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from lineage.formats.read import Intake
+
+
+@dataclass(frozen=True)
+class Reading:
+    """That items are read from a file or folder, and how; the folder's files are hashed once, for all shards of it."""
+
+    path: Path
+    encoding: str
+    whole: bool
+    in_place: bool
+
+    def place(self, intake: "Intake") -> InPlace | None:
+        """Return where items lie, if they stay there."""
+        return InPlace.of(self.path, intake, encoding=self.encoding, whole=self.whole) if self.in_place else None
+
+    def source(self, place: InPlace | None, digests: Sequence[str]) -> SourceFile:
+        """Return what is remembered of where some items were read."""
+        return source_in_place(place, digests) if place is not None else self._source
+
+    @cached_property
+    def _source(self) -> SourceFile:
+        return source_at(self.path)
 
 
 def source_at(path: Path) -> SourceFile:
@@ -31,6 +60,22 @@ def source_at(path: Path) -> SourceFile:
         return SourceFile(here, files, md5_of(here) if alone else None)
     except OSError as problem:
         raise BadInput(f"{path}: cannot be read a second time ({problem.strerror}); repeat") from problem
+
+
+def source_in_place(place: InPlace, digests: Sequence[str]) -> SourceFile:
+    """Return a file or folder in which items lie, with their digests."""
+    here = place.root
+    sizes = {name: (here / name).stat().st_size for name in set(place.files)} if any(place.files) else {"": 0}
+    files = tuple((name, sizes[name], digest) for name, digest in zip(place.files, digests, strict=True))
+    return SourceFile(here, files, None, place.reading)
+
+
+def files_to_delete(source: SourceFile, items: Collection[str]) -> tuple[str, ...]:
+    """Return which files, in which items lie, still hold one of these; "" for each such row of a table."""
+    if source.in_place is None:
+        return ()
+    place = InPlace(source.path, source.in_place, tuple(name for name, _, _ in source.files))
+    return still_holding(place, [digest for _, _, digest in source.files], items)
 
 
 def unchanged_files(source: SourceFile) -> int:

@@ -1,6 +1,7 @@
 """What training reads: a shard's arrays as Parquet, one row per item, in digest order.
 
-An item is a set of named fields, each an array of one shape and dtype throughout the shard, or text. Its digest
+An item is a set of named fields, each an array of one shape and dtype throughout the shard, a text, or the bytes of a
+whole file. Its digest
 covers every field's name, dtype, shape and bytes, and nothing else: not its key, subject, source or license.
 
 >>> import numpy as np
@@ -13,6 +14,8 @@ False
 Rules kept here:
 
 - numbers are held little-endian and C-contiguous, whatever they came as; text is UTF-8, as numpy's ``StringDType``;
+  times are numpy's ``datetime64``, in UTC; bytes are ``bytes`` in an array of objects, or, on their way to a digest,
+  the path of the file that holds them, which is read when its turn comes;
 - a field of one number or text an item is an ordinary Parquet column; any other shape is a fixed-size binary column
   whose dtype and shape stand in the schema's metadata, so NaN payloads and half floats come back bit for bit;
 - nothing is ever pickled, and an array that would need it is refused.
@@ -38,8 +41,11 @@ if TYPE_CHECKING:
 RESERVED = ("digest", "key", "subject", "source", "license")
 """Names that mean something in a manifest, so that no field of the content may bear them."""
 
-_KINDS = "biuf"  # bool, signed, unsigned, float: what torch and safetensors can hold, so no complex, date or object
+_KINDS = "biufM"  # bool, signed, unsigned, float, time: no complex number, no span of time and no object
+_UNITS = ("ms", "us", "ns")
+"""Units of time that Parquet has."""
 _WIDEST = 8  # bytes; longer floats differ from one processor to the next
+_NAMES = {"T": "str", "O": "bytes"}
 _METADATA = b"disgorge.content"
 _VERSION = b"lineage.item.v1\n"
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
@@ -64,9 +70,19 @@ def as_field(name: str, values: Any) -> "NDArray[Any]":
         if array.ndim != 1:
             raise BadInput(f"field '{name}': text of shape {array.shape[1:]} an item; give one text an item")
         return as_text(name, _as_list(name, array))
+    if _all_bytes(array):
+        if array.ndim != 1:
+            raise BadInput(
+                f"field '{name}': bytes of shape {array.shape[1:]} an item; give the bytes of one file an item"
+            )
+        return array
+    if array.dtype.kind == "M":
+        array = _in_whole_units(name, array)
+        if np.isnat(array).any():
+            raise BadInput(f"field '{name}': holds a time that is none; fill it in or leave the item out")
     if array.dtype.kind not in _KINDS or array.dtype.itemsize > _WIDEST:
         kind = "objects, which only unpickling could read" if array.dtype.hasobject else f"of type {array.dtype}"
-        raise BadInput(f"field '{name}': values are {kind}; save it as bool, integer, float or str")
+        raise BadInput(f"field '{name}': values are {kind}; save it as bool, integer, float, str or bytes")
     if 0 in array.shape[1:]:
         raise BadInput(f"field '{name}': items of shape {array.shape[1:]} hold no value; leave the field out")
     if array.dtype.kind == "b":
@@ -82,6 +98,15 @@ def as_text(name: str, texts: Sequence[str]) -> "NDArray[Any]":
         return np.array(texts, dtype=np.dtypes.StringDType())
     except ValueError as problem:  # a lone surrogate: UnicodeEncodeError is a ValueError
         raise _no_unicode(name) from problem
+
+
+def as_objects(values: "Sequence[bytes | Path]") -> "NDArray[Any]":
+    """Return whole files, or their paths, as a field is held, shape (items,)."""
+    import numpy as np
+
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
 
 
 def item_digest(fields: Mapping[str, Any]) -> str:
@@ -116,6 +141,8 @@ def item_sizes(arrays: Mapping[str, Any]) -> tuple[int, ...]:
     for array in settled.values():
         if array.dtype.kind == "T":
             sizes += np.array([len(text.encode()) for text in array.tolist()], np.int64)
+        elif array.dtype.kind == "O":
+            sizes += np.array(file_sizes(array), np.int64)
         else:
             sizes += array.nbytes // max(items, 1)
     return tuple(sizes.tolist())
@@ -134,12 +161,17 @@ def as_arrays(arrays: Mapping[str, Any]) -> "Arrays":
 
 
 def dtype_name(array: "NDArray[Any]") -> str:
-    """Return the dtype as digests and files spell it: ``str`` for text, numpy's ``<f4`` and so on for numbers."""
-    return "str" if array.dtype.kind == "T" else array.dtype.str
+    """Return the dtype as digests and files spell it: ``str``, ``bytes``, or numpy's ``<f4`` and so on for numbers."""
+    return _NAMES.get(array.dtype.kind, array.dtype.str)
 
 
 def write_content(path: Path, digests: Sequence[str], arrays: Mapping[str, Any]) -> None:
-    """Write items to ``path`` in digest order, atomically; equal content gives equal bytes, in whatever order it came.
+    """Write items to ``path`` atomically, as :func:`content_bytes` has them."""
+    write_atomically(path, content_bytes(digests, arrays))
+
+
+def content_bytes(digests: Sequence[str], arrays: Mapping[str, Any]) -> bytes:
+    """Return the file of items in digest order; equal content gives equal bytes, in whatever order it came.
 
     ``digests`` are those of :func:`item_digests`, row by row. Raises ``BadInput`` if the numbers of rows differ.
     """
@@ -155,7 +187,7 @@ def write_content(path: Path, digests: Sequence[str], arrays: Mapping[str, Any])
         columns[name] = _to_arrow(array[order])
         layout[name] = {"dtype": dtype_name(array), "shape": list(array.shape[1:])}
     table = pa.table(columns).replace_schema_metadata({_METADATA: canonical(layout)})
-    write_atomically(path, table_bytes(table, dictionary=False))
+    return table_bytes(table, dictionary=False)
 
 
 def read_content(path: Path, *, limit: int | None = None) -> "tuple[tuple[str, ...], Arrays]":
@@ -197,14 +229,42 @@ def _all_text(array: "NDArray[Any]") -> bool:
     return array.dtype.kind == "O" and array.size > 0 and all(isinstance(value, str) for value in array.flat)
 
 
+def _all_bytes(array: "NDArray[Any]") -> bool:
+    return array.dtype.kind == "O" and array.size > 0 and all(isinstance(value, bytes | Path) for value in array.flat)
+
+
+def file_sizes(array: "NDArray[Any]") -> list[int]:
+    """Return how many bytes each of some whole files has."""
+    return [value.stat().st_size if isinstance(value, Path) else len(value) for value in array]
+
+
+def _in_whole_units(name: str, array: "NDArray[Any]") -> "NDArray[Any]":
+    """Return times in a unit that Parquet has; longer ones in milliseconds, which is exact."""
+    import numpy as np
+
+    unit, count = np.datetime_data(array.dtype)
+    if count == 1 and unit in _UNITS:
+        return array
+    if unit not in ("Y", "M", "W", "D", "h", "m", "s"):
+        raise BadInput(f"field '{name}': times of unit {count} {unit}; save them in s, ms, us or ns")
+    return array.astype("datetime64[ms]")
+
+
+def _read(value: "bytes | Path") -> bytes:
+    return value.read_bytes() if isinstance(value, Path) else value
+
+
 def _pieces(array: "NDArray[Any]") -> Iterator[Any]:
-    """Yield each item's bytes; text goes behind its length, since only its layout does not tell it."""
+    """Yield each item's bytes; text and files go behind their length, since only their layout does not tell it."""
     import numpy as np
 
     if array.dtype.kind == "T":
         for text in array.tolist():
             encoded = text.encode()
             yield len(encoded).to_bytes(8, "little") + encoded
+    elif array.dtype.kind == "O":
+        for whole in map(_read, array):
+            yield len(whole).to_bytes(8, "little") + whole
     else:
         yield from array.view(np.uint8).reshape(len(array), -1) if len(array) else ()
 
@@ -215,6 +275,8 @@ def _to_arrow(array: "NDArray[Any]") -> Any:
 
     if array.dtype.kind == "T":
         return pa.array(array.tolist(), pa.string())
+    if array.dtype.kind == "O":
+        return pa.array([_read(value) for value in array], pa.large_binary())
     if array.ndim == 1:
         return pa.array(array)
     width = array.nbytes // len(array) if len(array) else array[:0].itemsize * int(np.prod(array.shape[1:]))
@@ -230,6 +292,8 @@ def _from_arrow(column: Any, dtype: str, shape: list[int]) -> "NDArray[Any]":
         raise ValueError("a field of the content has no nulls")
     if dtype == "str":
         return np.array(column.to_pylist(), dtype=np.dtypes.StringDType())
+    if dtype == "bytes":
+        return as_objects(column.to_pylist())
     whole = column.combine_chunks()
     if pa.types.is_boolean(whole.type):  # Arrow packs eight of them into a byte
         return np.array(whole.to_pylist(), dtype=np.bool_).reshape(len(whole), *shape)

@@ -79,11 +79,13 @@ def _read_within(path: Path, limit: int) -> Any:
             if unpacked > room:
                 raise too_large(str(path), unpacked, limit)
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    files = [field.name for field in schema if pa.types.is_large_binary(field.type)]
     parts = [schema.empty_table()]
     with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts) as file:
         for number in range(file.num_row_groups):
             part = file.read_row_group(number)
             needed += sum(_letters(part.column(name)) for name in texts)
+            needed += sum(part.column(name).nbytes for name in files)
             if needed > room:
                 raise too_large(str(path), needed, limit)
             parts.append(part.cast(schema))
@@ -96,6 +98,8 @@ def _width(kind: Any) -> int:
 
     if pa.types.is_string(kind):
         return 4  # where it ends
+    if pa.types.is_large_binary(kind):
+        return 8
     if pa.types.is_primitive(kind) or pa.types.is_fixed_size_binary(kind):
         return int(max(kind.bit_width // 8, 1))
     raise ValueError(f"a column of type {kind}")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lineage.errors import BadInput
 from lineage.formats.read import Intake, from_arrays, read_file
-from lineage.storage.content import item_digests
+from lineage.storage.content import item_digests, read_content, write_content
 
 IMAGES = np.arange(3 * 4, dtype=np.float32).reshape(3, 2, 2)
 LABELS = np.array([0, 1, 1])
@@ -304,7 +304,7 @@ def test_parquet_columns_that_do_not_fit(tmp_path: Path) -> None:
         ({"t": ["a", None]}, "row 1: field 't' is empty"),
         ({"x": [[np.nan, 1.0]]}, "row 0: field 'x' is NaN"),
         ({"x": [{"a": 1}]}, "of type struct"),
-        ({"x": [b"a"]}, "of type binary"),
+        ({"x": [b"a", None]}, "row 1: field 'x' is empty"),
         ({"x": [1], "key": [1.5]}, "of type double"),
     ):
         assert says in refused(parquet_file(tmp_path, columns))
@@ -380,3 +380,78 @@ def test_a_few_bytes_do_not_claim_millions_of_items(tmp_path: Path) -> None:
 def test_half_a_character_is_no_text(role: str) -> None:
     with pytest.raises(BadInput, match="is not Unicode"):
         from_arrays({"x": [1]}, **{role: ["a\ud800"]})
+
+
+# Times, bytes and whole files
+
+
+def test_times_bytes_and_pictures_of_parquet_are_what_they_were(tmp_path: Path) -> None:
+    moments = np.array(["2020-01-01T01:02:03.000004", "2021-01-01"], "M8[us]")
+    columns = {
+        "at": pa.array(moments),
+        "utc": pa.array(moments, pa.timestamp("us", "UTC")),
+        "day": pa.array([0, 18_000], pa.date32()),
+        "raw": pa.array([b"x", b"y\0"]),
+        "image": pa.array([{"bytes": b"png", "path": "a.png"}, {"bytes": b"", "path": None}]),
+        "number": pa.array([7, 8]).dictionary_encode(),
+        "flag": pa.array([True, False]),
+    }
+    taken = read_file(parquet_file(tmp_path, columns)).content
+    for name in ("at", "utc"):
+        np.testing.assert_array_equal(taken[name], moments)
+    assert taken["day"].astype("M8[D]").tolist() == np.array([0, 18_000], "M8[D]").tolist()
+    assert (taken["raw"].tolist(), taken["image"].tolist()) == ([b"x", b"y\0"], [b"png", b""])
+    assert (taken["number"].tolist(), taken["flag"].tolist()) == ([7, 8], [True, False])
+    path = tmp_path / "content.parquet"
+    write_content(path, digests := item_digests(taken), taken)
+    found, back = read_content(path)
+    assert (sorted(digests), item_digests(back)) == (list(found), found)
+    assert item_digests(read_content(path, limit=100_000)[1]) == found, "within a limit, too"
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        (pa.array([1, 2]).cast(pa.decimal128(38, 2)), "decimal"),
+        (pa.array([1, 2], pa.timestamp("us", "Europe/Berlin")), "Europe/Berlin"),
+        (pa.array([1, 2], pa.duration("s")), "duration"),
+        (pa.array([["a"], ["b"]]), "type string"),
+        (pa.array([{"a": 1}, {"a": 2}]), "struct"),
+        (pa.array([b"x", None]), "row 1"),
+        (pa.array([None, 5], pa.timestamp("us")), "row 0"),
+    ],
+)
+def test_what_cannot_be_taken_says_why(column: Any, says: str, tmp_path: Path) -> None:
+    assert says in refused(parquet_file(tmp_path, {"x": column}))
+
+
+def test_a_time_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "a time that is none" in refused(npz_file(tmp_path, at=np.array(["2020-01-01", "NaT"], "M8[s]")))
+
+
+def test_files_of_any_kind_and_size_are_taken_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "media"
+    picture(folder / "cat" / "a.PNG")
+    picture(folder / "dog" / "b.png", (9, 9))
+    (folder / "dog" / "c.wav").write_bytes(b"RIFF\0")
+    (folder / "dog" / ".hidden").write_bytes(b"left alone")
+    taken = read_file(folder, whole=True)
+    assert taken.keys == ("cat/a.PNG", "dog/b.png", "dog/c.wav")
+    assert taken.content["file"].tolist() == [(folder / key).read_bytes() for key in taken.keys]
+    assert taken.content["suffix"].tolist() == [".png", ".png", ".wav"]
+    assert taken.content["label"].tolist() == ["cat", "dog", "dog"]
+    paths = read_file(folder, whole=True, in_place=True)
+    assert item_digests(paths.content) == item_digests(taken.content), "paths are read when their turn comes"
+
+
+def test_pictures_of_two_sizes_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    folder = tmp_path / "media"
+    picture(folder / "a.png")
+    picture(folder / "b.png", (9, 9))
+    with pytest.raises(BadInput, match="--files"):
+        read_file(folder)
+    (folder / "sub").mkdir()
+    (folder / "sub" / "c.bin").write_bytes(b"c")
+    with pytest.raises(BadInput, match="lies beside sub-folders"):
+        read_file(folder, whole=True)
+    assert len(read_file(folder, whole=True, fields=["file"])) == 3

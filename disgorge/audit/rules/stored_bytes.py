@@ -10,7 +10,7 @@ from lineage.artifacts.files import objects_of, problem_with
 from lineage.errors import DigestMismatch, LineageError, UnknownRecord
 from lineage.ledger.fact_kinds import FACT_KINDS, FactBody, said
 from lineage.records import Json, Shard, shard_digest
-from lineage.shards.files import check_manifests
+from lineage.shards.files import check_items, check_manifests, references_of
 from lineage.storage.components import files_of
 from lineage.storage.content import item_digests, read_content
 
@@ -148,6 +148,9 @@ def _manifest(snapshot: Snapshot, shard: Shard) -> Iterator[Finding]:
 def _content(snapshot: Snapshot, shard: Shard) -> Iterator[Finding]:
     place = snapshot.recorded(shard)
     try:
+        if references_of(snapshot.workspace, shard.digest):
+            check_items(snapshot.workspace, shard.digest)
+            return
         digests, arrays = read_content(snapshot.workspace.content_path(shard.digest))
         if item_digests(arrays) != digests or shard_digest(digests) != shard.digest:
             yield Finding(DIGEST_MISMATCH, shard.name, "its content is not what its digest says", _RESTORE, fact=place)

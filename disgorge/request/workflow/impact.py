@@ -86,6 +86,9 @@ def impact_shown(found: Impact, *, references: bool) -> Iterator[str | Table]:
     ]
     if shards or not found.artifacts:
         yield table("shard", "removed", "", rows=shards, empty="no shard holds such items")
+    if mixed := sum(change.after is not None for change in found.shards):
+        they = "holds other items too and is" if mixed == 1 else "hold other items too and are"
+        yield f"{counted(mixed, 'shard')} {they} cut first: a part that learned from it is trained again without them"
     if found.artifacts:
         yield table(
             "artifact", "files", "source", rows=[(each.name, each.files, each.source) for each in found.artifacts]

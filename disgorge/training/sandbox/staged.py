@@ -1,8 +1,8 @@
 """The inputs of one sandboxed job, as files in a folder: written outside, read inside by numpy alone.
 
-Items are an NPZ file a shard, without pickles; text is kept as UTF-8 and lengths. Components are safetensors files or
-folders; artifacts and local code are folders of their files. Every file has the same mode and time, so that nothing but
-its bytes comes along.
+Items are an NPZ file a shard, without pickles; text and whole files are bytes and lengths. Components are safetensors
+files or folders; artifacts and local code are folders of their files. Every file has the same mode and time, so that
+nothing but its bytes comes along.
 """
 
 import os
@@ -17,6 +17,7 @@ from disgorge.errors import ExecutionFailed
 from disgorge.method import Items
 from lineage.errors import LineageError
 from lineage.storage.components import copy_object, lay_out, tree_of
+from lineage.storage.content import as_objects
 from lineage.storage.objects import Objects
 from lineage.storage.tensors import read_tensors
 from lineage.storage.tree import Tree
@@ -24,7 +25,7 @@ from lineage.storage.tree import Tree
 if TYPE_CHECKING:
     from disgorge.method import Tensors
 
-_NUMBERS, _TEXT, _LENGTHS, _DIGESTS = "numbers/", "text/", "lengths/", "digests"
+_NUMBERS, _TEXT, _BYTES, _LENGTHS, _DIGESTS = "numbers/", "text/", "bytes/", "lengths/", "digests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,11 @@ def write_items(file: Path | BinaryIO, digests: tuple[str, ...], arrays: "Mappin
 
     flat = {_DIGESTS: np.array([digest.encode() for digest in digests], dtype="S64").view(np.uint8)}
     for name, array in arrays.items():
-        if array.dtype.kind == "T":
-            texts = [text.encode() for text in array.tolist()]
-            flat[_TEXT + name] = np.frombuffer(b"".join(texts), np.uint8)
-            flat[_LENGTHS + name] = np.array([len(text) for text in texts], np.int64)
+        if array.dtype.kind in "TO":
+            is_text = array.dtype.kind == "T"
+            pieces = [text.encode() for text in array.tolist()] if is_text else array.tolist()
+            flat[(_TEXT if is_text else _BYTES) + name] = np.frombuffer(b"".join(pieces), np.uint8)
+            flat[_LENGTHS + name] = np.array([len(piece) for piece in pieces], np.int64)
         else:
             flat[_NUMBERS + name] = array
     np.savez(file, allow_pickle=False, **flat)
@@ -140,7 +142,10 @@ def items_from(file: Path | BinaryIO) -> Items:
         digests = read[_DIGESTS].view(f"S{64}").astype(str).tolist() if len(read[_DIGESTS]) else []
         arrays = {name.removeprefix(_NUMBERS): read[name] for name in read.files if name.startswith(_NUMBERS)}
         for name in (name.removeprefix(_TEXT) for name in read.files if name.startswith(_TEXT)):
-            arrays[name] = _texts(read[_TEXT + name], read[_LENGTHS + name])
+            texts = [piece.decode() for piece in _split(read[_TEXT + name], read[_LENGTHS + name])]
+            arrays[name] = np.array(texts, dtype=np.dtypes.StringDType())
+        for name in (name.removeprefix(_BYTES) for name in read.files if name.startswith(_BYTES)):
+            arrays[name] = as_objects(_split(read[_BYTES + name], read[_LENGTHS + name]))
     return Items(tuple(digests), dict(sorted(arrays.items())))
 
 
@@ -168,10 +173,9 @@ def _folders_as_any_other(top: Path) -> None:
     os.utime(top, (1, 1))
 
 
-def _texts(joined: Any, lengths: Any) -> Any:
+def _split(joined: Any, lengths: Any) -> list[bytes]:
     import numpy as np
 
     whole, ends = joined.tobytes(), np.cumsum(lengths).tolist()
     starts = [0, *ends[:-1]]
-    texts = [whole[start:end].decode() for start, end in zip(starts, ends, strict=True)]
-    return np.array(texts, dtype=np.dtypes.StringDType())
+    return [whole[start:end] for start, end in zip(starts, ends, strict=True)]

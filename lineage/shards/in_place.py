@@ -1,0 +1,179 @@
+"""Shards whose items stay where they lie: a table, or a folder of files, recorded by digest and not copied.
+
+In place of its content such a shard has a file of references, ``shards/<digest>.parquet`` all the same: for each item
+its digest and the file that holds it, and once where they lie and how they were read. Whoever reads the shard reads
+those files again, and takes an item only if it has its digest.
+
+Decided here, with what it costs:
+
+- An item of a table is known by its digest and not by its row: rows may be added, moved or deleted, as long as every
+  recorded item is still there. So withdrawn rows can be deleted from the table that others lie in. The cost: the whole
+  table is read for each shard that lies in it.
+- A shard that was cut lies in place as well: what is retained is not copied. The files with withdrawn items are the
+  user's, and a removal says which they are (:mod:`lineage.shards.source_files`).
+- Pictures taken as pixels are decoded again, and another version of a decoder may make other pixels of a JPEG: then
+  they are refused. Files taken whole are compared byte for byte.
+- References from elsewhere are never followed: a bundle could name any file of this machine.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage.errors import BadInput, DigestMismatch
+from lineage.plural import counted
+from lineage.private_files import FileReading
+from lineage.records import canonical
+from lineage.storage.content import dtype_name, item_digests
+from lineage.storage.objects import write_atomically
+from lineage.storage.parquet import broken, read_table, table_bytes
+
+if TYPE_CHECKING:
+    from lineage.formats.read import Intake
+    from lineage.storage.content import Arrays
+
+_METADATA = b"disgorge.in_place"
+_WHAT = "references of the shard"
+_SHOWN = 3
+"""Files that an error names; the rest is a count."""
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """Where items lie: the file or folder ``root``, how it was read, and for each item its file within, "" for none."""
+
+    root: Path
+    reading: FileReading
+    files: tuple[str, ...]
+
+    @classmethod
+    def of(cls, root: Path, intake: "Intake", *, encoding: str, whole: bool) -> "InPlace":
+        """Return where the items of an intake lie, which was read there."""
+        root = root.absolute()
+        kinds = {name: dtype_name(array) for name, array in intake.content.items()}
+        files = intake.rows if root.is_dir() else ("",) * len(intake)
+        try:
+            str(root).encode()
+        except UnicodeEncodeError:
+            raise BadInput(f"{str(root)!r}: its path is not UTF-8, so it cannot be recorded; rename it") from None
+        return cls(root, FileReading(kinds, encoding, whole), files)
+
+    def keep(self, rows: Sequence[int]) -> "InPlace":
+        """Return where the items of these rows lie."""
+        return InPlace(self.root, self.reading, tuple(self.files[row] for row in rows))
+
+
+def write_references(path: Path, digests: Sequence[str], place: InPlace) -> None:
+    """Write where items lie to ``path``, atomically; ``digests`` are those of the items, in the order of the files."""
+    import pyarrow as pa
+
+    pairs = sorted(zip(digests, place.files, strict=True))
+    told = {"root": str(place.root), "kinds": place.reading.kinds, "encoding": place.reading.encoding}
+    columns = {
+        "digest": pa.array([digest for digest, _ in pairs], pa.string()),
+        "file": pa.array([file for _, file in pairs], pa.string()),
+    }
+    metadata = {_METADATA: canonical(told | {"whole": place.reading.whole})}
+    write_atomically(path, table_bytes(pa.table(columns).replace_schema_metadata(metadata), dictionary=True))
+
+
+def read_references(path: Path) -> tuple[tuple[str, ...], InPlace] | None:
+    """Return digests, in order, and where the items lie; None if the file at ``path`` is content, or not there.
+
+    Raises ``DigestMismatch`` for a damaged one.
+    """
+    if not path.is_file():
+        return None
+    table = read_table(path, _WHAT, columns=["digest"])
+    if _METADATA not in (table.schema.metadata or {}):
+        return None
+    try:
+        table = read_table(path, _WHAT)
+        told = json.loads(table.schema.metadata[_METADATA])
+        reading = FileReading(dict(told["kinds"]), str(told["encoding"]), bool(told["whole"]))
+        place = InPlace(Path(told["root"]), reading, tuple(table.column("file").to_pylist()))
+        return tuple(table.column("digest").to_pylist()), place
+    except (KeyError, TypeError, ValueError) as problem:
+        raise broken(path, _WHAT) from problem
+
+
+def items_in_place(digests: Sequence[str], place: InPlace, *, as_paths: bool = False) -> "Arrays":
+    """Return the arrays of items, shape (items, ...), in the order of ``digests``, which is that of the files.
+
+    Every item has its digest. ``as_paths`` leaves whole files where they are and gives their paths. Raises
+    ``DigestMismatch`` naming what is gone or changed, and what to do.
+    """
+    names = sorted(set(place.files)) if place.root.is_dir() or any(place.files) else None
+    content, found = _content(place, names, as_paths=as_paths)
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, digest in enumerate(found):
+        rows.setdefault((names[row] if names else "", digest), []).append(row)
+    taken: list[int] = []
+    lost: list[str] = []
+    for digest, file in zip(digests, place.files, strict=True):
+        there = rows.get((file, digest))
+        if there:
+            taken.append(there.pop())
+        else:
+            lost.append(file)
+    if lost:
+        again = "put back what was recorded, or withdraw the items by a request and add what is there as another shard"
+        if names is None:
+            raise DigestMismatch(
+                f"{place.root}: {len(lost)} of {counted(len(digests), 'item')} recorded from it in place are no longer "
+                f"in it as they were; {again}"
+            )
+        raise DigestMismatch(f"{_listed(place.root, lost)}: changed since they were recorded in place; {again}")
+    return {name: array[taken] for name, array in content.items()}
+
+
+def still_holding(place: InPlace, digests: Sequence[str], items: Collection[str]) -> tuple[str, ...]:
+    """Return which of the files still hold one of some items, byte for byte; "" for each such row of a table.
+
+    What cannot be read any more holds nothing that could be told.
+    """
+    try:
+        if not any(place.files):
+            left = Counter(digest for digest in digests if digest in items)
+            return ("",) * sum(((Counter(_content(place, None, as_paths=True)[1])) & left).values()) if left else ()
+        pairs = zip(place.files, digests, strict=True)
+        wanted = {file: digest for file, digest in pairs if digest in items and (place.root / file).is_file()}
+        names = sorted(wanted)
+        found = _content(place, names, as_paths=True)[1] if names else ()
+        return tuple(name for name, digest in zip(names, found, strict=True) if wanted[name] == digest)
+    except DigestMismatch:
+        return ()
+
+
+def _content(place: InPlace, names: list[str] | None, *, as_paths: bool) -> "tuple[Arrays, tuple[str, ...]]":
+    """Return what lies there now, of a folder the files of these names in their order, and the digests of it."""
+    if not place.root.exists():
+        raise DigestMismatch(
+            f"{place.root}: is not there, and items were recorded in place from it; put it back, or add it again, "
+            "under the same name, from where it is now"
+        )
+    if gone := [name for name in names or () if not (place.root / name).is_file()]:
+        raise DigestMismatch(
+            f"{_listed(place.root, gone)}: not there, and recorded in place; put back what was recorded, or withdraw "
+            "the items by a request"
+        )
+    from lineage.formats.read import read_again  # read on use: it loads pyarrow, and most commands read no items
+
+    reading = place.reading
+    try:
+        content = read_again(
+            place.root, reading.kinds, encoding=reading.encoding, names=names, whole=reading.whole, in_place=as_paths
+        )
+        return content, item_digests(content)
+    except BadInput as problem:
+        raise DigestMismatch(f"{problem} (recorded in place: it changed)") from problem
+    except OSError as problem:
+        raise DigestMismatch(f"{place.root}: cannot be read ({problem.strerror}); check its rights") from problem
+
+
+def _listed(root: Path, names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(str(root / name) for name in names[:_SHOWN]) + more

@@ -1,0 +1,144 @@
+"""Writing the files of shards that are to be recorded, and then their facts, all at once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from lineage.errors import BadInput
+from lineage.formats.read import Intake
+from lineage.git_ignored import ignore_data
+from lineage.ledger.fact_kinds import ShardFact
+from lineage.private_files import SourceFile
+from lineage.records import Item, Shard, canonical
+from lineage.shards.existing import known_shard, mend
+from lineage.shards.expectations import validate
+from lineage.shards.files import live_shards, references_of, store_shard, undone_on_failure
+from lineage.shards.in_place import InPlace
+from lineage.shards.source_files import remember
+from lineage.shards.validation_rules import Rules
+from lineage.storage.manifest import read_digests
+from lineage.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A shard that is recorded now.
+
+    ``duplicates_within`` counts items whose bytes an earlier item of the shard has, ``duplicates_across`` items that
+    the live shards in ``shared_with`` hold too. ``new`` is False if the very same shard was recorded before.
+    ``validation`` is the digest of the object that tells what was checked. ``sources`` are the different sources of its
+    items, where there are several, and ``in_place`` tells that they were not copied.
+    """
+
+    shard: Shard
+    duplicates_within: int
+    duplicates_across: int
+    shared_with: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    validation: str | None = None
+    new: bool = True
+    sources: tuple[str, ...] = ()
+    in_place: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A shard that is to be recorded, with all that is known of its items."""
+
+    shard: Shard
+    intake: Intake
+    items: tuple[Item, ...]
+    digests: tuple[str, ...]
+    place: InPlace | None
+    source: SourceFile | None
+
+
+def record_parts(
+    workspace: Workspace, parts: Sequence[Part], *, rules: Rules | None, check: bool, dvc: bool | None
+) -> tuple[Added, ...]:
+    """Write the files of what is not recorded yet, and then all the facts. The caller lets no one else add shards."""
+    live = live_shards(workspace)
+    known = [known_shard(workspace, part.shard, part.items, live, part.intake.origin) for part in parts]
+    _refuse_twins(parts)
+    added, facts = list[Added](), list[ShardFact]()
+    checked = [
+        validate(_licensed(part), part.digests, shard=part.shard.digest, rules=rules) if check and not there else None
+        for part, there in zip(parts, known, strict=True)
+    ]
+    twins = _in_several(parts)
+    with ExitStack() as undone:
+        for part, there, validation in zip(parts, known, checked, strict=True):
+            shard, report = there or part.shard, None
+            if there is not None:
+                mend(workspace, there, part.items, part.digests, part.intake, part.place)
+            else:
+                undone.enter_context(undone_on_failure(workspace, shard.digest))
+            if part.source is not None:
+                remember(workspace, shard.digest, part.source)
+            within = len(part.digests) - len(set(part.digests))
+            recorded = {part.shard.digest for part in parts}
+            others = [other for other in live if other.name != shard.name and other.digest not in recorded]
+            across, shared_with = _shared(workspace, part, others, twins)
+            if there is None:
+                ignore_data(workspace.root, home=workspace.home)
+                shard = store_shard(
+                    workspace, shard, part.items, part.digests, part.intake.content, dvc=dvc, place=part.place
+                )
+                report = workspace.objects.put(canonical(validation)) if validation else None
+                facts.append(ShardFact(shard, {"within": within, "across": across}, report))
+            warnings = validation.warnings if validation else ()
+            sources = tuple(sorted({item.source or "" for item in part.items}))
+            lies = references_of(workspace, shard.digest) is not None
+            added.append(
+                Added(
+                    shard, within, across, shared_with, warnings, report, new=there is None, in_place=lies,
+                    sources=sources if len(sources) > 1 else (),
+                )
+            )  # fmt: skip
+        if facts:
+            workspace.ledger.record(*facts)
+    return tuple(added)
+
+
+def _licensed(part: Part) -> Intake:
+    return replace(part.intake, licenses=tuple(item.license for item in part.items))
+
+
+def _refuse_twins(parts: Sequence[Part]) -> None:
+    """Refuse parts of one file with the very same items: one of their manifests would be lost."""
+    seen: dict[str, str] = {}
+    for part in parts:
+        if (other := seen.setdefault(part.shard.digest, part.shard.name)) != part.shard.name:
+            raise BadInput(
+                f"{part.intake.origin}: shards '{other}' and '{part.shard.name}' would hold the very same items; leave "
+                "one of each pair of equal rows out, or name a field that tells them apart"
+            )
+
+
+def _in_several(parts: Sequence[Part]) -> dict[str, set[str]]:
+    """Return the digests of items that lie in several parts of a file, with the names of these."""
+    first: dict[str, str] = {}
+    several: dict[str, set[str]] = {}
+    for part in parts:
+        for digest in part.digests:
+            if (other := first.setdefault(digest, part.shard.name)) != part.shard.name:
+                several.setdefault(digest, {other}).add(part.shard.name)
+    return several
+
+
+def _shared(
+    workspace: Workspace, part: Part, others: Iterable[Shard], twins: Mapping[str, set[str]]
+) -> tuple[int, tuple[str, ...]]:
+    """Return how many items of a part other shards hold too, live or of the same file, and the names of those."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    mine = pa.array(part.digests, pa.string())
+    names = set[str]().union(*(twins.get(digest, ()) for digest in part.digests)) - {part.shard.name}
+    found = pa.array([digest in twins for digest in part.digests])
+    for other in others:
+        hit = pc.is_in(mine, value_set=pc.unique(read_digests(workspace.manifest_path(other.digest))))
+        if pc.any(hit).as_py():
+            names.add(other.name)
+            found = pc.or_(found, hit)
+    return int(pc.sum(found).as_py() or 0), tuple(sorted(names))
