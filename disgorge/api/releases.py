@@ -14,7 +14,7 @@ from disgorge.method import Items
 from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
 from disgorge.release.places import places_of, record_place
 from disgorge.release.serving import settle
-from disgorge.release.train import change_of_code, contained, lay_out, train_release
+from disgorge.release.train import change_of_code, contained, lay_out, resolved, train_release
 from disgorge.report.images import sample_grid
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
@@ -315,13 +315,15 @@ def train(
     ``model`` is MODEL.yaml: method, shards, release name, parameters. ``workers`` is how many processes train at once,
     by default as the variable DISGORGE_WORKERS has it.
     """
-    spec, progress = read_model_file(Path(model)), progress or Progress()
+    spec, folder = resolved(workspace, read_model_file(Path(model))), Path(model).parent
+    progress = progress or Progress()
     with Workers(workspace, count=workers or worker_count(), say=progress.say) as processes:
-        total = sum(max(blueprint.steps, 1) for blueprint in lay_out(workspace, spec))
-        if changed := change_of_code(workspace, spec):
+        total = sum(max(blueprint.steps, 1) for blueprint in lay_out(workspace, spec, folder=folder))
+        if changed := change_of_code(workspace, spec, folder=folder):
             progress.say(changed)
         try:
-            trained = train_release(workspace, spec, Watched(processes, progress, total=total))
+            watched = Watched(processes, progress, total=total)
+            trained = train_release(workspace, spec, watched, folder=folder)
         except ReleaseContained as held:
             raise Refused(str(held)) from None
     stopped = stopped_releases(workspace.ledger.facts(), docket(workspace)).get((spec.release, spec.alias), ())
