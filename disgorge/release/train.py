@@ -43,9 +43,9 @@ def train_release(
 ) -> Made:
     """Make what is missing of a model, and release it under its name and alias.
 
-    ``folder`` is that of the model file, where the user's own code is searched for first. ``registrar`` and ``observer``
-    are the workspace's own by default. Raises :class:`~lineage.errors.UnknownRecord` for a shard that is not there,
-    :class:`ReleaseContained`, :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
+    ``folder`` is that of the model file, where the user's own code is searched for first. ``registrar`` and
+    ``observer`` are the workspace's own by default. Raises :class:`~lineage.errors.UnknownRecord` for a shard that
+    is not there, :class:`ReleaseContained`, :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
     """
     with turn(workspace, then="train again"):
         shards = shards_for(workspace, spec)

@@ -119,10 +119,12 @@ class FunctionModel:
             return _measures(name, returned)
         assert answers is not None  # settings see to it
         if self.task == "regress":
-            labels = np.asarray(self._view(items)[LABEL], np.float64)
+            if LABEL not in (view := self._view(items)):
+                raise KeyError(LABEL)
+            labels = np.asarray(view[LABEL], np.float64)
             return {"neg_rmse": -float(np.sqrt(np.mean((answers.reshape(labels.shape) - labels) ** 2)))}
         labels = self._labels(items)
-        right = np.take_along_axis(answers, labels[:, None], axis=1)[:, 0]  # (items,)
+        right = answers[np.arange(len(labels)), labels]  # (items,)
         logs = np.log(np.clip(right, _LEAST, 1))
         return {"accuracy": float((answers.argmax(1) == labels).mean()), "neg_log_loss": float(logs.mean())}
 
@@ -145,7 +147,10 @@ class FunctionModel:
 
     def _labels(self, items: Items) -> "Array":
         """Return each item's class by number, (items,) int64."""
-        labels, classes = self._view(items)[LABEL], self._predict(items).shape[1]
+        view = self._view(items)
+        if LABEL not in view:
+            raise KeyError(LABEL)  # which whoever asks is told
+        labels, classes = view[LABEL], self._predict(items).shape[1]
         if labels.dtype.kind not in "biu" or (len(labels) and not 0 <= labels.min() <= labels.max() < classes):
             raise ExecutionFailed(
                 f"labels are no numbers from 0 to {classes - 1}; name `classes` in the model file, or map them"
@@ -180,6 +185,3 @@ def _measures(name: str, returned: Any) -> dict[str, float]:
         except (TypeError, ValueError):
             pass
     raise ExecutionFailed(f"measure ({name}) must return numbers by name, the headline first, as in {{'f1': 0.9}}")
-
-
-Asks = Callable[[Items], Any]

@@ -45,10 +45,9 @@ def call(key: str, name: str, *arguments: Any, seed: int) -> Any:
     seed_all(seed)
     try:
         return function(*arguments)
-    except (KeyError, DisgorgeError) as error:
-        if _of_user_code(error) is None or isinstance(error, DisgorgeError):
-            raise
-        raise _failed(key, name, error) from None
+    except DisgorgeError as error:
+        place = _of_user_code(error)
+        raise ExecutionFailed(f"{f'{place}: ' if place else ''}{key} ({name}): {error}") from None
     except (Exception, SystemExit) as error:
         if isinstance(error, RuntimeError) and _NO_KERNEL in str(error):
             raise
@@ -81,13 +80,8 @@ def _failed(key: str, name: str, error: BaseException, *, doing: str = "raised")
 
 def _hint(error: BaseException) -> str:
     path = str(getattr(error, "filename", "") or "")
-    if isinstance(error, FileNotFoundError) and not _PACKAGES_IN(path) and not path:
-        path = str(error)
-    if isinstance(error, FileNotFoundError | PermissionError) and _PACKAGES_IN(path):
-        return (
-            "; a job sees no data of installed packages: record what it needs as a shard, or name the package under "
-            "`expose`"
-        )
+    if isinstance(error, FileNotFoundError | PermissionError) and _of_package(path or str(error)):
+        return "; a job sees no data of installed packages: record what it needs as a shard"
     if isinstance(error, FileNotFoundError | PermissionError):
         return "; a job reads its items, parts and artifacts, and no other file: record what it needs as a shard"
     if isinstance(error, OSError) and path:
@@ -95,7 +89,7 @@ def _hint(error: BaseException) -> str:
     return "; correct it there"
 
 
-def _PACKAGES_IN(path: str) -> bool:  # noqa: N802
+def _of_package(path: str) -> bool:
     return any(f"/{name}/" in path for name in _PACKAGES)
 
 
@@ -105,7 +99,7 @@ def _of_user_code(error: BaseException) -> str | None:
         return f"{_shown(error.filename)}:{error.lineno}"
     others = (str(Path(disgorge.__file__).parent), sysconfig.get_path("stdlib"), "<")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not _PACKAGES_IN(frame.filename) and not frame.filename.startswith(others):
+        if not _of_package(frame.filename) and not frame.filename.startswith(others):
             return f"{_shown(frame.filename)}:{frame.lineno}"
     return None
 

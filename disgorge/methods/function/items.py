@@ -12,7 +12,7 @@ import numpy as np
 
 from disgorge.errors import BadModel
 from disgorge.method import Items
-from disgorge.methods.function.settings import LABEL, Class, Column
+from disgorge.methods.function.settings import LABEL, OTHERS, Class, Column
 
 if TYPE_CHECKING:
     from disgorge.method import Array
@@ -36,8 +36,7 @@ class View:
         self._columns = columns
         self._classes = classes
         self._rows = slice(0, sum(map(len, shards)))
-        names = columns or {name for shard in shards for name in shard.arrays}
-        self.fields = tuple(sorted(name for name in names if name not in without))
+        self.fields = tuple(sorted(name for name in _names(shards, columns) if name not in without))
         """The names of the columns."""
         self._read: dict[str, Array] = {}
 
@@ -53,7 +52,9 @@ class View:
     def __getitem__(self, name: str) -> "Array":
         """Return a column as numpy, shape (items, ...); text as an array of str objects."""
         if name not in self.fields:
-            raise KeyError(name)
+            raise BadModel(
+                f"items have no column {name!r}, only {', '.join(self.fields) or 'none'}; name it under `columns`"
+            )
         if name not in self._read:
             self._read[name] = self._column(name)
         return self._read[name][self._rows]
@@ -116,6 +117,15 @@ class View:
         if name != LABEL:
             return _mapped(name, found, column.map)
         return _numbered(_mapped(name, found, column.map), self._classes)
+
+
+def _names(shards: Sequence[Items], columns: Mapping[str, Column]) -> set[str]:
+    """Return what columns are called: those that are named, and every other field where none is, or ``*`` is."""
+    named = {*columns} - {OTHERS}
+    if columns and OTHERS not in columns:
+        return named
+    taken = {column.field for column in columns.values()}
+    return named | {name for shard in shards for name in shard.arrays if name not in taken}
 
 
 def _mapped(name: str, found: "Array", given: Mapping[str, Class] | None) -> "Array":

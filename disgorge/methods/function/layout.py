@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from disgorge.errors import BadModel
 from disgorge.method import Blueprint, Input, ModelSpec
-from disgorge.methods.function.settings import LABEL, Settings, Stage
+from disgorge.methods.function.settings import LABEL, OTHERS, Settings, Stage
 from lineage.records import Json, Role, Shard
 
 CLASSES = "classes"
@@ -138,13 +138,13 @@ def _existing(names: Sequence[str], shards: Mapping[str, Shard], given: Settings
     found = sorted((shards[name] for name in names if name in shards and shards[name].count), key=_by_digest)
     for shard in found:
         for name, column in given.columns.items():
-            if shard.fields and column.field not in shard.fields:
+            if name != OTHERS and shard.fields and column.field not in shard.fields:
                 raise BadModel(
                     f"shard {shard.name}: items have no {column.field!r} for column {name}, only "
                     f"{', '.join(shard.fields)}; correct `columns`, or leave the shard out"
                 )
-    if not given.columns and len(others := {shard.fields for shard in found if shard.fields}) > 1:
-        lacking = sorted(set.union(*map(set, others)) - set.intersection(*map(set, others)))
+    if (not given.columns or OTHERS in given.columns) and len(others := {frozenset(shard.fields) for shard in found if shard.fields}) > 1:
+        lacking = sorted(frozenset[str]().union(*others) - next(iter(others)).intersection(*others))
         raise BadModel(f"shards differ in the column {lacking[0]!r}; name those to use under `columns`")
     return found
 

@@ -21,6 +21,8 @@ MODEL = "model"
 """The one stage of a model without ``stages``."""
 LABEL = "label"
 """What user code calls the column that a model is to answer: ``predict`` is not shown it."""
+OTHERS = "*"
+"""The key of ``columns`` that stands for every field that is not named there."""
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _STAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 _SHOWN = 3

@@ -66,8 +66,8 @@ def code_of_functions(
     """Return the local code of functions (``module:function``), None where distributions bring all of it.
 
     ``entry`` names the method that calls them. Modules are searched for in ``folder``, where the model file lies, in
-    the working folder, and as Python does; ``declared`` are files and folders, relative to ``folder``, that belong to them.
-    Raises :class:`~disgorge.errors.BadModel` for what is not there, and for data among the code.
+    the working folder, and as Python does; ``declared`` are files and folders, relative to ``folder``, that belong to
+    them. Raises :class:`~disgorge.errors.BadModel` for what is not there, and for data among the code.
     """
     names = sorted({function.partition(":")[0].partition(".")[0] for function in functions})
     folders = tuple(dict.fromkeys((folder.absolute(), Path.cwd())))

@@ -97,11 +97,8 @@ def maker_of(workspace: Workspace, composition: Composition) -> KnownMethod:
     """Return the method that made a composition, by the code that its parts were made with; raises as others here."""
     members = (member.component for member in composition.members)
     known = _with_code(workspace, composition.method, code_made_with(workspace, members))
-    if (
-        chosen_on := composition.spec.get("parameters", {}).get("chosen_on")
-        if functions_of(spec_of(composition))
-        else ()
-    ):
+    spec = spec_of(composition)
+    if chosen_on := spec.parameters.get("chosen_on") if functions_of(spec) else ():
         said = f"Parameters and code were chosen on {', '.join(chosen_on)}, as the model file says; that choice stays."
         known = replace(known, promises_not=(*known.promises_not, said))
     return known
