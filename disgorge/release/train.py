@@ -29,6 +29,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord
 from lineage.ledger.fact_kinds import CompositionFact, FactBody
 from lineage.records import Composition, Release, Shard
+from lineage.shards.files import shard_rows
 from lineage.workspace import Workspace
 
 
@@ -45,7 +46,8 @@ def train_release(
 
     ``folder`` is that of the model file, where the user's own code is searched for first. ``registrar`` and
     ``observer`` are the workspace's own by default. Raises :class:`~lineage.errors.UnknownRecord` for a shard that
-    is not there, :class:`ReleaseContained`, :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
+    is not there, :class:`ReleaseContained`, :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what
+    training raises.
     """
     with turn(workspace, then="train again"):
         shards = shards_for(workspace, spec)
@@ -90,7 +92,7 @@ def resolved(workspace: Workspace, spec: ModelSpec) -> ModelSpec:
         if not _is_pattern(pattern):
             names[pattern] = None
             continue
-        matches = [shard.name for shard in there if _matches(shard, pattern.removeprefix("!"))]
+        matches = [shard.name for shard in there if _matches(workspace, shard, pattern.removeprefix("!"))]
         if pattern.startswith("!"):
             names = {name: None for name in names if name not in matches}
         elif not matches:
@@ -106,11 +108,13 @@ def _is_pattern(name: str) -> bool:
     return name.startswith(("!", "source:", "license:")) or any(letter in name for letter in "*?")
 
 
-def _matches(shard: Shard, pattern: str) -> bool:
-    for kind, value in (("source:", shard.source), ("license:", shard.license)):
-        if pattern.startswith(kind):
-            return value is not None and fnmatchcase(value, pattern.removeprefix(kind))
-    return fnmatchcase(shard.name, pattern)
+def _matches(workspace: Workspace, shard: Shard, pattern: str) -> bool:
+    """Whether a shard is meant: by its name, or because all its items have such a source, or such a license."""
+    kind, _, rest = pattern.partition(":")
+    if kind not in ("source", "license"):
+        return fnmatchcase(shard.name, pattern)
+    values = {getattr(item, kind) or getattr(shard, kind) or "" for item in shard_rows(workspace, shard.digest)}
+    return all(value and fnmatchcase(value, rest) for value in values)
 
 
 def change_of_code(workspace: Workspace, spec: ModelSpec, *, folder: Path | None = None) -> str:

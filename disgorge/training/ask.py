@@ -5,6 +5,7 @@ What such a process says is data that is read and checked, never code that runs 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from lineage.workspace import Workspace
 if TYPE_CHECKING:
     from disgorge.method import Array
 
+_TASK = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 SHOWN = Draw(32)
 """What a generator draws unless it is asked for other samples: as many as a report shows."""
 
@@ -120,6 +122,8 @@ def _read(name: str, result: bytes, given: Sequence[Items]) -> Answers:
     try:
         arrays = dict(load_tensors(result))
         about = restore(_About, json.loads(arrays.pop("told").tobytes()))
+        if not _TASK.fullmatch(about.task):
+            raise ValueError("a task that is no word")
         sets = []
         for place, (items, said) in enumerate(zip(given, about.sets, strict=True)):
             scores, predictions = (arrays.get(f"{place} {what}") for what in ("scores", "predictions"))

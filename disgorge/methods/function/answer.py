@@ -21,6 +21,7 @@ from disgorge.methods.function.call import as_answers, call
 from disgorge.methods.function.context import Context
 from disgorge.methods.function.items import View
 from disgorge.methods.function.settings import LABEL, Class, Settings
+from disgorge.methods.shared.classifier import confidence
 from disgorge.methods.shared.last_answer import LastAnswer
 
 if TYPE_CHECKING:
@@ -103,8 +104,6 @@ class FunctionModel:
     def _scores(self, items: Items) -> "Array":
         """Return how well each item is fitted, (items,): the user's ``score``, or log p_y - log(1 - p_y)."""
         if not self._given.score:
-            from disgorge.methods.shared.classifier import confidence
-
             return confidence(np.log(np.clip(self.predict(items), _LEAST, 1)), self._labels(items))
         view = self._view(items)
         asked = [tuple(self._parts)] if self._given.combine == "none" else self._parts

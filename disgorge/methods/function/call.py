@@ -59,7 +59,7 @@ def _load(key: str, name: str) -> Any:
     try:
         loaded = import_module(module)
     except (Exception, SystemExit) as error:
-        raise _failed(key, name, error, doing="cannot be imported") from None
+        raise _failed(key, name, error, doing="cannot be imported:") from None
     function = getattr(loaded, attribute, None)
     if not callable(function):
         there = [each for each, value in vars(loaded).items() if callable(value) and not each.startswith("_")]

@@ -143,7 +143,8 @@ def _existing(names: Sequence[str], shards: Mapping[str, Shard], given: Settings
                     f"shard {shard.name}: items have no {column.field!r} for column {name}, only "
                     f"{', '.join(shard.fields)}; correct `columns`, or leave the shard out"
                 )
-    if (not given.columns or OTHERS in given.columns) and len(others := {frozenset(shard.fields) for shard in found if shard.fields}) > 1:
+    others = {frozenset(shard.fields) for shard in found if shard.fields}
+    if (not given.columns or OTHERS in given.columns) and len(others) > 1:
         lacking = sorted(frozenset[str]().union(*others) - next(iter(others)).intersection(*others))
         raise BadModel(f"shards differ in the column {lacking[0]!r}; name those to use under `columns`")
     return found

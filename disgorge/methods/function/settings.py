@@ -80,7 +80,7 @@ class Settings(_Strict):
     route: Function | None = None
     combine: Literal["mean", "vote", "weighted", "route", "none"] = "mean"
     weights: dict[Name, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
-    task: Name = ""
+    task: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,49}$")] = "classify"
     classes: list[Class] | Literal["core", "all"] | None = None
     columns: dict[Name, Column] = {}
     neighbors: dict[Name, list[Name]] = {}

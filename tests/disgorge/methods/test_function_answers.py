@@ -64,12 +64,12 @@ def model(module: str, *parts: float, **parameters: Any) -> Any:
 def test_user_code_sees_the_named_columns_mapped_and_no_other() -> None:
     view = View([ITEMS, ITEMS], LABEL | {"sentence": Column(field="text")}, ["no", "yes"])
     assert (len(view), view.fields) == (6, ("label", "sentence"))
-    with pytest.raises(BadModel, match="^label: '0' is none of the 2 classes"):
+    with pytest.raises(BadModel, match=r"^label: '0' is none of the 2 classes"):
         view["label"]
     view = View([ITEMS, ITEMS], LABEL | {"sentence": Column(field="text")}, None)
     assert view["label"].tolist() == [1, 0, 1, 1, 0, 1]
     assert view["sentence"].tolist()[:2] == ["one", "two"]
-    with pytest.raises(BadModel, match="^items have no column 'x', only label, sentence; name it under `columns`"):
+    with pytest.raises(BadModel, match=r"^items have no column 'x', only label, sentence; name it under `columns`"):
         view["x"]
 
 
@@ -91,7 +91,7 @@ def test_all_other_columns_are_seen_where_the_file_says_so() -> None:
 
 def test_shards_whose_columns_differ_in_kind_are_said() -> None:
     other = replace(ITEMS, arrays={"x": np.array(["1", "2", "3"], dtype=np.dtypes.StringDType())})
-    with pytest.raises(BadModel, match="^column 'x' is not alike in all shards"):
+    with pytest.raises(BadModel, match=r"^column 'x' is not alike in all shards"):
         View([ITEMS, other], {"x": Column(field="x")}, None)["x"]
 
 
@@ -120,18 +120,28 @@ def test_everything_random_is_seeded_from_recipe_and_items(write: Write) -> None
 
 
 WRONG = {
-    "raises": ("def fit(items, parts, context):\n    raise ValueError('two\\nlines')", r"py:2: train .* raised ValueError: two lines; correct it there$"),
-    "cannot be imported": ("import nothing_of_this_name\n", r"py:1: train .* cannot be imported ModuleNotFoundError"),
-    "has a wrong line": ("def fit(:\n", r"py:1: train .* cannot be imported SyntaxError"),
+    "raises": (
+        "def fit(items, parts, context):\n    raise ValueError('two\\nlines')",
+        r"py:2: train .* raised ValueError: two lines; correct it there$",
+    ),
+    "cannot be imported": (
+        "import nothing_of_this_name\n", r"py:1: train .* cannot be imported: ModuleNotFoundError",
+    ),
+    "has a wrong line": ("def fit(:\n", r"py:1: train .* cannot be imported: SyntaxError"),
     "lacks the function": ("def fitt(items): ...\n", r"has no function 'fit'; it has fitt; correct the model file"),
     "returns nothing": ("def fit(items, parts, context): ...\n", r"returned nothing; return arrays by name"),
     "returns a list": ("def fit(items, parts, context): return [1]\n", r"returned a list; return arrays by name"),
     "returns no array": ("def fit(items, parts, context): return {}\n", r"returned no array; return at least one"),
-    "returns objects": ("def fit(items, parts, context): return {'m': fit}\n", r"returned 'm', a function; a component holds"),
+    "returns objects": ("def fit(items, parts, context): return {'m': fit}\n", r"returned 'm', a function; a "),
     "returns text": ("def fit(items, parts, context): return {'m': 'x'}\n", r"returned 'm', a str; a component holds"),
     "exits": ("import sys\ndef fit(items, parts, context): sys.exit(3)\n", r"py:2: train .* raised SystemExit: 3"),
-    "asks for another column": ("def fit(items, parts, context):\n    return items['y']\n", r"py:2: train .*: items have no column 'y', only x"),
-    "reads another file": ("def fit(items, parts, context): open('/nowhere/at/all')\n", r"raised FileNotFoundError.*reads its items, parts and artifacts"),
+    "asks for another column": (
+        "def fit(items, parts, context):\n    return items['y']\n", r"py:2: train .*: items have no column 'y', only x",
+    ),
+    "reads another file": (
+        "def fit(items, parts, context): open('/nowhere/at/all')\n",
+        r"raised FileNotFoundError.*reads its items, parts and artifacts",
+    ),
 }  # fmt: skip
 
 
@@ -229,6 +239,6 @@ def test_numbers_are_measured_by_their_error(write: Write) -> None:
 def test_without_a_component_nothing_answers(write: Write) -> None:
     spec = ModelSpec("mine", "function", (), ("s0",), parameters={"train": "mine:fit", "predict": "mine:predict"})
     empty: Any = METHOD.assemble(spec, ())
-    with pytest.raises(ExecutionFailed, match="^no component is left"):
+    with pytest.raises(ExecutionFailed, match=r"^no component is left"):
         empty.predict(ITEMS)
     assert {*_answers(empty, [ITEMS], None)} == {"told"}

@@ -120,9 +120,8 @@ def test_a_name_of_a_shard_stands_in_no_recipe() -> None:
     weighted = {"a": 1, "b": 2, "c": 3}
     for each in laid_out(spec(layout="isolated", combine="weighted", weights=weighted, select=[])).values():
         assert not {"a", "b", "c"} & {*map(str, each.parameters.values())}
-    assert [each.weight for each in laid_out(spec(layout="isolated", combine="weighted", weights=weighted)).values()] == [
-        2 / 6, 3 / 6, 1 / 6,
-    ]  # fmt: skip
+    found = laid_out(spec(layout="isolated", combine="weighted", weights=weighted))
+    assert [each.weight for each in found.values()] == [2 / 6, 3 / 6, 1 / 6]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +166,7 @@ def test_stages_are_checked() -> None:
 
 def test_shards_whose_columns_differ_are_refused_unless_columns_are_named() -> None:
     shards = SHARDS | {"b": replace(SHARDS["b"], fields=("label", "x", "z"))}
-    with pytest.raises(BadModel, match="^shards differ in the column 'z'; name those to use"):
+    with pytest.raises(BadModel, match=r"^shards differ in the column 'z'; name those to use"):
         laid_out(spec(), shards)
     assert laid_out(spec(columns={"label": "label", "x": "x"}), shards)
 
