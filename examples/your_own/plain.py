@@ -9,19 +9,19 @@ from sklearn.preprocessing import StandardScaler
 
 
 def fit(table):
-    """Return the scaler's and the model's numbers."""
-    x, y = table.drop(columns=["finding", "key", "subject"]), (table["finding"] == "malignant").astype(int)
+    """Return the numbers of the scaler and of the regression."""
+    x, y = table.drop(columns=["finding", "key", "subject"]).to_numpy(), table["finding"] == "malignant"
     scaler = StandardScaler().fit(x)
     model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(x), y)
     return {"mean": scaler.mean_, "scale": scaler.scale_, "coef": model.coef_, "intercept": model.intercept_}
 
 
 def predict(parts, table):
-    """Return the probability of a benign and of a malignant tumor."""
-    x = table.drop(columns=["finding", "key", "subject"])
+    """Return the probabilities of a benign and of a malignant tumor."""
+    x = table.drop(columns=["finding", "key", "subject"]).to_numpy()
     model = LogisticRegression()
     model.classes_, model.coef_, model.intercept_ = [0, 1], parts["coef"], parts["intercept"]
-    return model.predict_proba((x.to_numpy() - parts["mean"]) / parts["scale"])
+    return model.predict_proba((x - parts["mean"]) / parts["scale"])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from sklearn.preprocessing import StandardScaler
 
 
 def fit(items, parts, context):
-    """Return the scaler's and the model's numbers."""
+    """Return the numbers of the scaler and of the regression."""
     x, y = items.matrix(), items["label"]
     scaler = StandardScaler().fit(x)
     model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(x), y)
@@ -13,7 +13,7 @@ def fit(items, parts, context):
 
 
 def predict(parts, items, context):
-    """Return the probability of a benign and of a malignant tumor."""
+    """Return the probabilities of a benign and of a malignant tumor."""
     x = items.matrix()
     model = LogisticRegression()
     model.classes_, model.coef_, model.intercept_ = [0, 1], parts["coef"], parts["intercept"]
