@@ -153,7 +153,7 @@ def serve_again(workspace: Workspace) -> ServedAgain:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The class that a model gives an item, and the probability of each."""
+    """The class that a model gives an item, and the probability of each; of no classifier its number alone."""
 
     item: str
     best: int | float

@@ -121,7 +121,6 @@ class _FunctionFile(_ModelFile):
     weights: Any = None
     select: list[Annotated[str, Field(min_length=1)]] = []
     chosen_on: list[Annotated[str, Field(min_length=1)]] = []
-    expose: Any = None
 
     @model_validator(mode="after")
     def _has_json(self) -> "_FunctionFile":

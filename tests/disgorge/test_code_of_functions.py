@@ -44,7 +44,7 @@ def test_modules_are_found_beside_the_model_file_with_all_that_they_import(tmp_p
     assert paths(code) == ["extra/prompt.txt", "helper_one.py", *package_files]
     assert code is not None
     assert code.entry == ENTRY
-    assert libraries_of(code) == ("scipy", "sklearn")
+    assert libraries_of(code) == ("scipy", "sklearn.linear_model")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,6 @@ def _recorded(spec: ModelSpec, given: Settings, stage: Stage, reads: list[list[J
         "columns": {name: column.model_dump(exclude_none=True) for name, column in given.columns.items()},
         "classes": given.classes,
         "parameters": given.parameters,
-        "expose": given.expose,
         "reads": reads,
         "select": select,
         "staged": given.is_staged,
@@ -124,7 +123,7 @@ def _reads(stage: Stage, node: str, made: Mapping[str, Mapping[str, str]]) -> tu
 def _weights(given: Settings, nodes: Sequence[str]) -> list[float]:
     """Return what each component enters the composition with; those of the file add up to 1."""
     if given.combine != "weighted":
-        return [1 / len(nodes)] * len(nodes)
+        return [1 / len(nodes) for _ in nodes]
     if lacking := [node for node in nodes if node not in given.weights]:
         raise BadModel(f"weights: {lacking[0] or 'a model of one component'} has none; give every shard a weight")
     total = sum(given.weights[node] for node in nodes)

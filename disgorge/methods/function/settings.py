@@ -88,7 +88,6 @@ class Settings(_Strict):
     select: list[Name] = []
     chosen_on: list[Name] = []
     code: list[Name] = []
-    expose: dict[Name, str] = {}
     parameters: dict[str, Any] = {}
 
     @property

@@ -94,13 +94,14 @@ def code_of_functions(
 
 
 def libraries_of(code: LocalCode) -> tuple[str, ...]:
-    """Return the top-level modules that local code imports, in whatever place, and that are not its own or Python's."""
+    """Return the modules that local code imports, in whatever place, and that are not its own, ours or Python's."""
     own = {file.path.partition("/")[0].removesuffix(".py") for file in code.tree.files}
     found = set[str]()
     for path, data in code.tree.data.items():
         if path.endswith(".py"):
             found |= _names_imported(data)
-    return tuple(sorted(found - own - _OURS - sys.stdlib_module_names))
+    known = own | _OURS | sys.stdlib_module_names
+    return tuple(sorted(name for name in found if name.partition(".")[0] not in known))
 
 
 def _found(names: Sequence[str], folders: Sequence[Path]) -> dict[str, Path]:
@@ -198,10 +199,11 @@ def _files(place: Path) -> Iterator[Path]:
 @lru_cache(maxsize=4096)
 def _imports(path: Path, stamp: tuple[int, ...]) -> frozenset[str]:
     """Return the top-level names that a file imports, in its text as of ``stamp``."""
-    return _names_imported(path.read_bytes())
+    return frozenset(name.partition(".")[0] for name in _names_imported(path.read_bytes()))
 
 
 def _names_imported(text: bytes) -> frozenset[str]:
+    """Return the dotted names of the modules that a text imports, none where it is no Python."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError):
@@ -216,4 +218,4 @@ def _names_imported(text: bytes) -> frozenset[str]:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called in ("import_module", "__import__") and isinstance(named := node.args[0].value, str):
                 names.add(named)
-    return frozenset(name.partition(".")[0] for name in names)
+    return frozenset(names)
