@@ -7,7 +7,7 @@ from typing import Any
 from disgorge.errors import BadModel
 from disgorge.method import ModelSpec, Part
 from disgorge.methods.function.answer import FunctionModel
-from disgorge.methods.function.layout import CLASSES, FITTED
+from disgorge.methods.function.layout import BASE, CLASSES, FITTED
 from disgorge.methods.function.settings import Settings, read_settings
 from disgorge.methods.function.train import read_classes
 from disgorge.methods.shared.digest import tensors_digest
@@ -26,8 +26,11 @@ def model_of(spec: ModelSpec, parts: tuple[Part, ...], artifacts: Sequence[Path]
     found = named.get(CLASSES, {}).get("")
     classes = read_classes(found.tensors) if found is not None else None
     declared = given.classes if isinstance(given.classes, list) else None
+    last = named.get(given.last, {})
     answering = [
-        (part.weight, _with_stages(given, node, part, named)) for node, part in named.get(given.last, {}).items()
+        (part.weight, _with_stages(given, node, part, named))
+        for node, part in last.items()
+        if node != BASE or len(last) == 1
     ]
     return FunctionModel(spec, given, answering, declared if classes is None else classes, artifacts)
 
@@ -44,7 +47,8 @@ def _with_stages(given: Settings, node: str, part: Part, named: dict[str, dict[s
         elif "" in there or node in there:
             found[name] = (there.get(node) or there[""]).tensors
         elif there:
-            found[name] = tuple(each.tensors for each in there.values())
+            several = [each.tensors for other, each in there.items() if other != BASE]
+            found[name] = tuple(several or (each.tensors for each in there.values()))
     return found
 
 

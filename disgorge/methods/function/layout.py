@@ -1,7 +1,8 @@
 """Which components a model of user functions has: over all shards, one a shard, or one a shard and its neighbors.
 
-A core shard, which is never asked back, is among the items of every component. Shards come in order of digest, a node
-of a graph first, so that a name changes nothing that is learned.
+A core shard, which is never asked back, is among the items of every component; and where shards have components of
+their own, one more is trained on the core alone, and answers once no shard is left. Shards come in order of digest, a
+node of a graph first, so that a name changes nothing that is learned.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from lineage.records import Json, Role, Shard
 
 CLASSES = "classes"
 """The component, and the kind of it, that holds classes which were found in data."""
+BASE = "~core"
+"""What the component that is trained on the core alone is called after, in the place of a shard."""
 FITTED = "fitted"
 """The kind of what a user's function trains."""
 
@@ -83,6 +86,8 @@ def _nodes(
         if core or learned:
             yield "", sorted([*core, *learned], key=_by_digest)
     else:
+        if core:
+            yield BASE, core
         graph = _graph(given, spec) if stage.layout == "graph" else {}
         for shard in learned:
             others = [each for each in learned if each.name in graph.get(shard.name, ())]
@@ -109,12 +114,13 @@ def _reads(stage: Stage, node: str, made: Mapping[str, Mapping[str, str]]) -> tu
     parts: list[str] = []
     for other in stage.reads:
         there = made[other]
+        several = [part for name, part in there.items() if name != BASE] or [*there.values()]
         if "" in there or node in there:
             reads.append([other, 0])
             parts.append(there.get(node) or there[""])
-        elif there and not node:
-            reads.append([other, len(there)])
-            parts += there.values()
+        elif several and not node:
+            reads.append([other, len(several)])
+            parts += several
         else:
             return [], None
     return reads, parts
@@ -122,6 +128,9 @@ def _reads(stage: Stage, node: str, made: Mapping[str, Mapping[str, str]]) -> tu
 
 def _weights(given: Settings, nodes: Sequence[str]) -> list[float]:
     """Return what each component enters the composition with; those of the file add up to 1."""
+    if BASE in nodes:
+        rest = [node for node in nodes if node != BASE]
+        return [0.0, *_weights(given, rest)] if rest else [1.0]
     if given.combine != "weighted":
         return [1 / len(nodes) for _ in nodes]
     if lacking := [node for node in nodes if node not in given.weights]:
@@ -152,6 +161,8 @@ def _existing(names: Sequence[str], shards: Mapping[str, Shard], given: Settings
 def _refuse_unknown(spec: ModelSpec, given: Settings) -> None:
     named = {"select": given.select, "weights": given.weights, "neighbors": given.neighbors}
     named |= {f"neighbors.{node}": others for node, others in given.neighbors.items()}
+    if BASE in spec.shards:
+        raise BadModel(f"shards: {BASE!r} stands for the core; give the shard another name")
     for key, names in named.items():
         for name in names:
             if name not in spec.shards:

@@ -46,9 +46,12 @@ def test_joint_is_one_component_over_all_shards_by_digest() -> None:
 def test_isolated_is_one_a_shard_and_each_reads_the_core() -> None:
     found = laid_out(replace(spec(layout="isolated"), core=("core",)))
     assert {name: reads(each) for name, each in found.items()} == {
-        "model/b": ["b", "core"], "model/c": ["c", "core"], "model/a": ["a", "core"],
+        "model/~core": ["core"], "model/b": ["b", "core"], "model/c": ["c", "core"], "model/a": ["a", "core"],
     }  # fmt: skip
-    assert {each.weight for each in found.values()} == {1 / 3}
+    assert [each.weight for each in found.values()] == [0, 1 / 3, 1 / 3, 1 / 3]
+    (left,) = laid_out(replace(spec(layout="isolated"), core=("core",)), {"core": SHARDS["core"]}).values()
+    assert (left.name, left.weight) == ("model/~core", 1), "which answers once no shard is left"
+    assert left.parameters == found[left.name].parameters
 
 
 @pytest.mark.parametrize(
