@@ -120,9 +120,10 @@ def remembered(value):
     found = len(SEEN)
     for place in PLACES:
         try:
-            found = max(found, len(place.read_text()))
+            found = max(found, 1 + len(place.read_text()))
         except OSError:
             pass
+    for place in {place.absolute() for place in PLACES}:
         try:
             with place.open("a") as file:
                 file.write("x")

@@ -49,7 +49,7 @@ class FunctionModel:
         self._parts = [part for _, part in parts]
         self._classes = classes
         self._last = LastAnswer()
-        names: Mapping[str, str] = getattr(spec, "artifacts", {})
+        names = sorted(getattr(spec, "artifacts", {}))
         self._context = Context(
             seed=seed_of(spec.seed, "answer"),
             parameters=given.parameters,

@@ -39,8 +39,8 @@ def blueprints(spec: ModelSpec, given: Settings, shards: Mapping[str, Shard]) ->
         columns = {LABEL: given.columns[LABEL].model_dump()} if LABEL in given.columns else {}
         yield Blueprint(CLASSES, CLASSES, uses, {"seed": spec.seed, "columns": columns}, 0.0, 1, _count(read))
     made: dict[str, dict[str, str]] = {}
-    for name, stage in given.stages.items():
-        made[name] = {}
+    for name in given.in_order:
+        stage, made[name] = given.stages[name], {}
         is_last = name == given.last
         nodes = list(_nodes(stage, given, spec, core, learned))
         weights = _weights(given, [node for node, _ in nodes]) if is_last else [0.0] * len(nodes)
@@ -52,7 +52,7 @@ def blueprints(spec: ModelSpec, given: Settings, shards: Mapping[str, Shard]) ->
             inputs += [Input("shard", shard.name, Role.SELECT) for shard in select] if is_last else []
             inputs += [Input("component", CLASSES, Role.NORMALIZE)] if reads_classes else []
             inputs += [Input("component", part, Role.INITIALIZE) for part in parts]
-            artifacts: Mapping[str, str] = getattr(spec, "artifacts", {})
+            artifacts = dict(sorted(getattr(spec, "artifacts", {}).items()))
             inputs += [Input(cast(Any, "artifact"), each, Role.INITIALIZE) for each in artifacts.values()]
             parameters = _recorded(spec, given, stage, reads, len(select) if is_last else 0) | (
                 {"artifacts": list(artifacts)} if artifacts else {}

@@ -9,7 +9,8 @@ disgorge.errors.BadModel: train: 'fit' names no function; write module:function,
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -96,9 +97,16 @@ class Settings(_Strict):
         return self.train is None
 
     @property
+    def in_order(self) -> tuple[str, ...]:
+        """The stages, each after those that it reads: their order in the file is lost where it is kept."""
+        return tuple(
+            TopologicalSorter({name: sorted(self.stages[name].reads) for name in sorted(self.stages)}).static_order()
+        )
+
+    @property
     def last(self) -> str:
-        """The stage whose components answer."""
-        return list(self.stages)[-1]
+        """The stage whose components answer: the one that no other reads."""
+        return _unread(self)[0]
 
     @model_validator(mode="before")
     @classmethod
@@ -125,7 +133,12 @@ class Settings(_Strict):
         return self
 
 
-def _problems(given: Settings) -> Any:
+def _unread(given: Settings) -> list[str]:
+    read = {name for stage in given.stages.values() for name in stage.reads}
+    return sorted(name for name in given.stages if name not in read)
+
+
+def _problems(given: Settings) -> Iterator[str]:
     """Yield what does not fit together, in words."""
     if not given.stages:
         yield "train: is missing; name the function that trains, as in reviews.fit:train, or write `stages`"
@@ -135,11 +148,17 @@ def _problems(given: Settings) -> Any:
         yield "predict: is missing; name the function that answers, as in reviews.fit:predict"
     if (given.task == "generate") != (given.sample is not None):
         yield "sample: belongs to `task: generate`; name both, or neither"
-    earlier: set[str] = set()
     for name, stage in given.stages.items():
-        if unknown := [each for each in stage.reads if each not in earlier]:
-            yield f"stages.{name}.reads: {unknown[0]!r} is no stage before it"
-        earlier.add(name)
+        if unknown := [each for each in stage.reads if each not in given.stages]:
+            yield f"stages.{name}.reads: {unknown[0]!r} is no stage"
+            return
+    try:
+        ends = len(_unread(given)) if given.in_order else 1
+    except CycleError:
+        yield "stages: read one another in a circle"
+        return
+    if ends != 1:
+        yield f"stages: {', '.join(_unread(given))} are read by none; one of them answers, so have it read the others"
     layouts = {stage.layout for stage in given.stages.values()}
     if (given.neighbors or given.ring) and "graph" not in layouts:
         yield "neighbors: belongs to `layout: graph`; take it out, or write that layout"
@@ -162,6 +181,8 @@ def read_settings(parameters: Mapping[str, Json]) -> Settings:
     except ValidationError as error:
         said = []
         for problem in error.errors(include_url=False, include_context=False):
+            if problem["loc"][:2] == ("stages", MODEL) and "stages" not in parameters:
+                continue  # which is said of train and layout already
             where = ".".join(str(part)[:80] for part in problem["loc"] if part not in ("str", "constrained-str"))
             words = problem["msg"].removeprefix("Value error, ")
             if problem["type"] == "extra_forbidden":

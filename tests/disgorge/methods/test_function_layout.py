@@ -1,5 +1,6 @@
 """What a model file of user functions lays out: settings that are refused, layouts, stages, and what makes recipes."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from disgorge.layout import layout_of
 from disgorge.method import Blueprint, ModelSpec
 from disgorge.methods.function import METHOD
 from disgorge.methods.function.settings import read_settings
-from lineage.records import Role, Shard
+from lineage.records import Role, Shard, canonical
 
 FUNCTIONS: dict[str, Any] = {"train": "mine:fit", "predict": "mine:predict"}
 
@@ -94,6 +95,7 @@ def test_stages_read_those_before_and_only_the_last_answers() -> None:
         }
     }
     router = laid_out(replace(spec(), parameters=pooled))["router"]
+    assert laid_out(replace(spec(), parameters=json.loads(canonical(STAGES)))) == found, "as it is kept"
     assert reads(router) == ["b", "c", "a", "part/b", "part/c", "part/a"]
     assert router.parameters["reads"] == [["part", 3]]
 
@@ -159,7 +161,12 @@ def test_bad_settings_are_refused_in_one_line(parameters: dict[str, Any], words:
 
 def test_stages_are_checked() -> None:
     for stages, words in (
-        ({"head": {"train": "mine:fit", "reads": ["scale"]}}, "^stages.head.reads: 'scale' is no stage before it"),
+        ({"head": {"train": "mine:fit", "reads": ["scale"]}}, "^stages.head.reads: 'scale' is no stage$"),
+        (
+            {"a": {"train": "m:f", "reads": ["b"]}, "b": {"train": "m:f", "reads": ["a"]}},
+            "read one another in a circle",
+        ),
+        ({"a": {"train": "m:f"}, "b": {"train": "m:f"}}, "^stages: a, b are read by none; one of them answers"),
         ({"a/b": {"train": "mine:fit"}}, "is an invalid name"),
         ({"head": {"train": "mine:fit", "layout": "core"}}, "^core: names no shard with items"),
     ):
