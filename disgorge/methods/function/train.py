@@ -44,7 +44,7 @@ def fit(
     read = by_stage(parameters.get("reads", ()), parts)
     returned = call("train", name, View(items[:count], columns, classes), read, context, seed=seed)
     if isinstance(returned, Path) or (returned is None and _wrote(context)):
-        return cast(Any, returned or context.out)  # a folder of files, where components may be one
+        return cast("Tensors", returned or context.out)  # a folder of files, where components may be one
     return as_component("train", name, returned)
 
 
