@@ -191,7 +191,7 @@ def test_a_map_fitted_on_removed_rows_is_fitted_again_and_all_that_read_it(case:
         done = carry(case.workspace, runner=workers, independent=lambda: Workers(case.workspace, count=1))
     assert done.verdict == "certified"
     assert case.trained("own/map")["values"].tolist() == [1, 2, 3, 10, 11, 12, 13, 20, 21, 22, 23]
-    assert case.trained("own/head/b")["places"].tolist() == [3, 4, 5, 6]
+    assert sorted(case.trained("own/head/b")["places"].tolist()) == [3, 4, 5, 6], "in order of digest"
     codes = {component_of(case.workspace, member.name).recipe["code"] for member in
              composition_of(case.workspace, "own").members}  # fmt: skip
     assert codes == {stored.tree.digest}
