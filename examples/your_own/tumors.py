@@ -9,12 +9,13 @@ def fit(items, parts, context):
     x, y = items.matrix(), items["label"]
     scaler = StandardScaler().fit(x)
     model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(x), y)
-    return {"mean": scaler.mean_, "scale": scaler.scale_, "coef": model.coef_, "intercept": model.intercept_}
+    learned = {"classes": model.classes_, "coef": model.coef_, "intercept": model.intercept_}
+    return learned | {"mean": scaler.mean_, "scale": scaler.scale_}
 
 
 def predict(parts, items, context):
     """Return the probabilities of a benign and of a malignant tumor."""
     x = items.matrix()
     model = LogisticRegression()
-    model.classes_, model.coef_, model.intercept_ = [0, 1], parts["coef"], parts["intercept"]
+    model.classes_, model.coef_, model.intercept_ = parts["classes"], parts["coef"], parts["intercept"]
     return model.predict_proba((x - parts["mean"]) / parts["scale"])
