@@ -11,7 +11,8 @@ DisgorgeError
 ├── AlreadyExecuted     a plan that was carried out before
 ├── ReleaseContained    a release that must not be served or trained over while a request is about it
 ├── ExecutionFailed     a step that could not be completed; what was done before it stands, and can be resumed
-│   └── KernelsDiffer   a worker whose libraries used other kernels than were set: the machine failed
+│   ├── KernelsDiffer   a worker whose libraries used other kernels than were set: the machine failed
+│   └── NotOffered      a question that a model gives no answer to: what it would show is not measured
 ├── PurgeHeld           a purge that waits for a day; everything before it is done
 ├── DataHeld            items that an open hold covers; they are not destroyed while it lasts
 ├── TrackingFailed      MLflow's store cannot be reached or written; what was recorded stands
@@ -71,6 +72,10 @@ class ExecutionFailed(DisgorgeError):  # noqa: N818
 
 class KernelsDiffer(ExecutionFailed):
     """A worker's libraries used other kernels than were set, however often it was tried: the machine failed."""
+
+
+class NotOffered(ExecutionFailed):
+    """A question that a model gives no answer to."""
 
 
 class PurgeHeld(DisgorgeError):  # noqa: N818

@@ -183,9 +183,30 @@ class Part:
 
 
 class Model(Protocol):
-    """An assembled composition, ready to answer. Arrays in, arrays out; nothing is trained here."""
+    """An assembled composition, ready to answer. Arrays in, arrays out; nothing is trained here.
 
-    task: Literal["classify", "generate"]
+    What it offers it has as methods, those of the protocols that follow; what it lacks is not measured.
+    """
+
+    @property
+    def task(self) -> str:
+        """``classify``, ``generate``, ``regress`` or another word: what it was made for."""
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A model that answers about items."""
+
+    def predict(self, items: Items) -> "Array":
+        """Return class probabilities, shape (items, classes), of a classifier; of others numbers, shape (items,).
+
+        Generators lack it, or raise ``NotImplementedError``.
+        """
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """A model that says how well it fits an item, which attacks and audits compare."""
 
     def scores(self, items: Items) -> "Array":
         """Return how well each item is fitted, higher is better, shape (items,).
@@ -194,14 +215,28 @@ class Model(Protocol):
         loss, over noise levels and noise drawn from a fixed seed.
         """
 
+
+@runtime_checkable
+class Measures(Protocol):
+    """A model that says how good it is."""
+
     def utility(self, items: Items) -> dict[str, float]:
         """Return named measures on ``items``, the first of which is the headline and is better when higher."""
 
-    def predict(self, items: Items) -> "Array":
-        """Return class probabilities, shape (items, classes). Generators raise ``NotImplementedError``."""
+
+@runtime_checkable
+class Samples(Protocol):
+    """A model that draws."""
 
     def sample(self, count: int, *, seed: int) -> "Array":
-        """Return ``count`` samples, shape (count, ...), in [0, 1]. Classifiers raise ``NotImplementedError``."""
+        """Return ``count`` samples, shape (count, ...); pictures in [0, 1].
+
+        Classifiers lack it, or raise ``NotImplementedError``.
+        """
+
+
+class Answering(Model, Classifies, Scores, Measures, Samples, Protocol):
+    """A model that offers everything, as a classifier or a generator does."""
 
 
 @dataclass(frozen=True, slots=True)

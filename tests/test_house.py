@@ -115,6 +115,9 @@ ROOMS = {
     "disgorge/methods/compartmental_diffusion": """
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,
+    "disgorge/methods/function": """
+        disgorge disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
+    """,
     "disgorge/methods/shard_graph": """
         disgorge/errors disgorge/method disgorge/methods/shared lineage/records policies/taxonomy
     """,

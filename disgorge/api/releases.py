@@ -13,7 +13,7 @@ from disgorge.method import Items
 from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
 from disgorge.release.places import places_of, record_place
 from disgorge.release.serving import settle
-from disgorge.release.train import change_of_code, contained, lay_out, train_release
+from disgorge.release.train import change_of_code, contained, lay_out, resolved, train_release
 from disgorge.report.images import sample_grid
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
@@ -153,10 +153,10 @@ def serve_again(workspace: Workspace) -> ServedAgain:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The class that a model gives an item, and the probability of each."""
+    """The class that a model gives an item, and the probability of each; of no classifier its number alone."""
 
     item: str
-    best: int
+    best: int | float
     probabilities: tuple[float, ...]
 
 
@@ -170,22 +170,30 @@ class Predicted(Result):
 
     def plain(self) -> Json:
         """Return the measures and every prediction."""
-        every = [{"item": p.item, "class": p.best, "probabilities": list(p.probabilities)} for p in self.predictions]
+        every = [
+            {"item": p.item, "class": p.best, "probabilities": list(p.probabilities)} if p.probabilities
+            else {"item": p.item, "value": p.best}
+            for p in self.predictions
+        ]  # fmt: skip
         return {"release": self.release, "measures": self.measures, "predictions": every}
 
 
 def predict(workspace: Workspace, release: str, data: str) -> Predicted:
-    """Let a classifier answer on a shard, by name or digest, or on a file that a shard is made of.
+    """Let a model answer on a shard, by name or digest, or on a file that a shard is made of.
 
     A process of its own is asked, as in an examination. Refused if the release is contained.
     """
     composition, items = _served(workspace, release), _items(workspace, data)
-    (answered,) = _ask(workspace, release, composition, [items], task="classify").sets
+    (answered,) = _ask(workspace, release, composition, [items], samples=False).sets
     if (probabilities := answered.predictions) is None:
         missing = answered.lacking.get("predictions", "it gives no probabilities")
         raise WrongUse(f"{data}: {release} cannot answer: {missing}; the items have {', '.join(items.arrays)}")
-    answers = zip(items.digests, probabilities.argmax(axis=1), probabilities, strict=True)
-    predictions = tuple(Prediction(digest, int(best), tuple(map(float, row))) for digest, best, row in answers)
+    if probabilities.ndim == 2:
+        answers = zip(items.digests, probabilities.argmax(axis=1), probabilities, strict=True)
+        predictions = tuple(Prediction(digest, int(best), tuple(map(float, row))) for digest, best, row in answers)
+    else:
+        numbers = zip(items.digests, probabilities.reshape(len(items), -1)[:, 0], strict=True)
+        predictions = tuple(Prediction(digest, float(number), ()) for digest, number in numbers)
     measures, why = answered.measures, answered.lacking.get("measures")
     lacking = (Attention(f"nothing is measured: {why}"),) if why else ()
     return Predicted(release, measures, predictions, shown=(*lacking, *_answers(measures, predictions)))
@@ -194,8 +202,12 @@ def predict(workspace: Workspace, release: str, data: str) -> Predicted:
 def _answers(measures: dict[str, float], predictions: tuple[Prediction, ...]) -> Iterator[str | Table]:
     for name, value in measures.items():
         yield f"{name} {value:.4f} on {counted(len(predictions), 'item')}"
-    first = [(short(each.item), each.best, f"{max(each.probabilities):.3f}") for each in predictions[:_ROWS_SHOWN]]
-    yield table("item", "class", "probability", rows=first)
+    shown = predictions[:_ROWS_SHOWN]
+    if all(each.probabilities for each in shown):
+        rows = [(short(each.item), each.best, f"{max(each.probabilities):.3f}") for each in shown]
+        yield table("item", "class", "probability", rows=rows)
+    else:
+        yield table("item", "answer", rows=[(short(each.item), f"{each.best:.4g}") for each in shown])
     if len(predictions) > _ROWS_SHOWN:
         yield f"and {len(predictions) - _ROWS_SHOWN:,} more (--json prints all)"
 
@@ -215,7 +227,7 @@ def sample(workspace: Workspace, release: str, *, out: Path, count: int = 16, se
     if out.suffix.lower() != ".png":
         raise WrongUse(f"{out}: only PNG is written; give a name that ends in .png")
     composition = _served(workspace, release)
-    samples = _ask(workspace, release, composition, task="generate", draw=Draw(count, seed)).drawn
+    samples = _ask(workspace, release, composition, samples=True, draw=Draw(count, seed)).drawn
     if samples is None or not (picture := sample_grid(samples)):
         shape = "x".join(map(str, getattr(samples, "shape", ())))
         raise Refused(f"what it samples is not a picture (shape {shape}), so nothing is written; read them from Python")
@@ -245,16 +257,16 @@ def _ask(
     composition: Composition,
     given: Sequence[Items] = (),
     *,
-    task: str,
+    samples: bool,
     draw: Draw = SHOWN,
 ) -> Answers:
-    """Return what a release that does ``task`` answers, asked in a process of its own."""
+    """Return what a release answers that draws ``samples``, or answers about items, in a process of its own."""
     many = sum(map(len, given)) > _MANY
     with Workers(workspace, count=1) as workers:
         for sets in ((), given) if many else (given,):
             (answers,) = ask(workers, [question_about(workspace, composition, draw=draw)], sets)
-            if answers.task != task:
-                other = "sample" if answers.task == "generate" else "predict"
+            if (answers.task == "generate") != samples:
+                other = "predict" if samples else "sample"
                 raise WrongUse(f"{named} is made to {answers.task}; use `disgorge release {other} {named}`")
     return answers
 
@@ -315,13 +327,15 @@ def train(
     ``model`` is MODEL.yaml: method, shards, release name, parameters. ``workers`` is how many processes train at once,
     by default as the variable DISGORGE_WORKERS has it.
     """
-    spec, progress = read_model_file(Path(model)), progress or Progress()
+    spec, folder = resolved(workspace, read_model_file(Path(model))), Path(model).parent
+    progress = progress or Progress()
     with Workers(workspace, count=workers or worker_count(), say=progress.say) as processes:
-        total = sum(max(blueprint.steps, 1) for blueprint in lay_out(workspace, spec))
-        if changed := change_of_code(workspace, spec):
+        total = sum(max(blueprint.steps, 1) for blueprint in lay_out(workspace, spec, folder=folder))
+        if changed := change_of_code(workspace, spec, folder=folder):
             progress.say(changed)
         try:
-            trained = train_release(workspace, spec, Watched(processes, progress, total=total))
+            watched = Watched(processes, progress, total=total)
+            trained = train_release(workspace, spec, watched, folder=folder)
         except ReleaseContained as held:
             raise Refused(str(held)) from None
     stopped = stopped_releases(workspace.ledger.facts(), docket(workspace)).get((spec.release, spec.alias), ())

@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from disgorge.errors import BadProbe, WrongUse
-from disgorge.method import Items, Model
+from disgorge.method import Answering, Items
 from lineage.records import Component, Json
 
 if TYPE_CHECKING:
@@ -136,14 +136,14 @@ class ProbeCase:
     """
 
     release: str
-    before: Model
-    after: Model
-    references: tuple[Model, ...]
+    before: Answering
+    after: Answering
+    references: tuple[Answering, ...]
     removed: Items
     retained: Items
     held_out: Items
     seed: int
-    removals: tuple[Model, ...] = ()
+    removals: tuple[Answering, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ costs one more job each time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from disgorge.errors import ExecutionFailed
+from disgorge.errors import NotOffered
 from disgorge.method import Items
 from disgorge.training.answer import Draw, Question
 from disgorge.training.ask import Answered, Answers, ask
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class AskedModel:
-    """A model as probes see it, see :class:`~disgorge.method.Model`; ``answers`` are those about ``sets``."""
+    """A model as probes see it, see :class:`~disgorge.method.Answering`; ``answers`` are those about ``sets``."""
 
-    task: Literal["classify", "generate"]
+    task: str
     runner: Runner
     question: Question
     sets: tuple[Items, ...]
@@ -44,7 +44,7 @@ class AskedModel:
         """Return samples, shape (count, ...)."""
         (answers,) = ask(self.runner, [replace(self.question, draw=Draw(count, seed))])
         if answers.drawn is None:
-            raise NotImplementedError("a classifier cannot be sampled")
+            raise NotImplementedError(f"a model made to {self.task} cannot be sampled")
         return answers.drawn
 
     def _about(self, items: Items) -> Answered:
@@ -57,8 +57,8 @@ class AskedModel:
     def _there(self, answered: Answered, what: str) -> "Array":
         found: Array | None = getattr(answered, what)
         if found is None:
-            other = "classify" if self.task == "generate" else "generate"
-            raise ExecutionFailed(f"the model gives no {what}: {answered.lacking.get(what, f'it does not {other}')}")
+            why = answered.lacking.get(what, "it does not classify" if what == "predictions" else "it offers none")
+            raise NotOffered(f"the model gives no {what}: {why}")
         return found
 
 

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 
 from disgorge.attestation.record import attest_done
 from disgorge.attestation.standing import Attested
+from disgorge.errors import NotOffered
 from disgorge.evidence.checks import (
     ASKED_IN,
     REFERENCES,
     Check,
     Examination,
+    Probe,
     ProbeCase,
     ReexecutionCase,
     Utility,
+    Verdict,
     check_from,
     models_of,
     probes,
@@ -288,12 +291,23 @@ class Examiner:
         for probe in chosen:
             start = time.perf_counter()
             with activity(f"running probe {probe.name} on {case.release}"):
-                check = check_from(probe, case)
+                check = _found(probe, case)
             seconds = time.perf_counter() - start
             if check is not None:
                 detail = about | {"probe_version": probe.version, "probe_seconds": round(seconds, 3)}
                 checks.append(replace(check, seconds=seconds, detail=check.detail | detail))
         return checks
+
+
+def _found(probe: Probe, case: ProbeCase) -> Check | None:
+    """Return what a probe finds; inconclusive where it asks for what the model does not offer."""
+    try:
+        return check_from(probe, case)
+    except NotOffered as error:
+        question = f"What does the probe {probe.name} find?"
+        return Check(
+            probe.name, case.release, question, f"Not measured: {error}.", None, None, n=0, verdict=Verdict.INCONCLUSIVE
+        )
 
 
 def _learned(

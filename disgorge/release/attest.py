@@ -23,7 +23,7 @@ from disgorge.training.environment import UNREPEATED, differences
 from disgorge.training.kernels import is_unusable, setting_of
 from disgorge.training.make import recordings, uses_of
 from disgorge.training.recipe import Done, Job, Runner
-from disgorge.training.runners.declared import declared, method_for
+from disgorge.training.runners.declared import method_for, method_of_model
 from disgorge.workspace_lock import turn
 from lineage.artifacts.files import problem_with
 from lineage.artifacts.named import usable_artifacts
@@ -327,7 +327,7 @@ def _with_recipe(workspace: Workspace, component: Component, spec: ModelSpec) ->
                 "that first"
             )
         digests["component", name] = next((digest for digest in called if digest in used), called[-1])
-    method = declared(spec.method)
+    method = method_of_model(spec)
     recipe = recipe_for(method, blueprint, digests, spec) | keep_code(workspace, method.code)
     uses = uses_of(recipe)
     if lacking := sorted(names_of.get(digest, short(digest)) for digest in used - {use.digest for use in uses}):

@@ -7,7 +7,10 @@ finds, and a name is never said to be served before it is.
 A training holds the workspace's turn, as removals do: see :mod:`disgorge.workspace_lock`.
 """
 
+from dataclasses import replace
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 from disgorge.errors import ReleaseContained
 from disgorge.layout import component_name, layout_of
@@ -21,7 +24,7 @@ from disgorge.tracking.runs import Observer, tracking_or_none
 from disgorge.training.code.kept import code_made_with
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
-from disgorge.training.runners.declared import declared
+from disgorge.training.runners.declared import method_of_model
 from disgorge.workspace_lock import turn
 from lineage.artifacts.files import problem_with
 from lineage.artifacts.named import artifact_digests
@@ -29,6 +32,7 @@ from lineage.catalog.catalog import Catalog
 from lineage.errors import DigestMismatch, UnknownRecord
 from lineage.ledger.fact_kinds import CompositionFact, FactBody
 from lineage.records import Component, Composition, Release, Shard
+from lineage.shards.files import shard_rows
 from lineage.workspace import Workspace
 
 
@@ -37,14 +41,16 @@ def train_release(
     spec: ModelSpec,
     runner: Runner,
     *,
+    folder: Path | None = None,
     registrar: Registrar | None = None,
     observer: Observer | None = None,
 ) -> Made:
     """Make what is missing of a model, and release it under its name and alias.
 
-    ``registrar`` and ``observer`` are the workspace's own by default. Raises
-    :class:`~lineage.errors.UnknownRecord` for a shard that is not there, :class:`ReleaseContained`,
-    :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
+    ``folder`` is that of the model file, where the user's own code is searched for first. ``registrar`` and
+    ``observer`` are the workspace's own by default. Raises :class:`~lineage.errors.UnknownRecord` for a shard that
+    is not there, :class:`ReleaseContained`, :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what
+    training raises.
     """
     with turn(workspace, then="train again"):
         shards = shards_for(workspace, spec)
@@ -53,7 +59,7 @@ def train_release(
         if held is not None and held.contained:
             raise contained(workspace, held)
         require_room(workspace, _trained_before(workspace, spec), then="train again")
-        trained = make(workspace, spec, runner, method=declared(spec.method), shards=shards)
+        trained = make(workspace, spec, runner, method=method_of_model(spec, folder=folder), shards=shards)
         composition = trained.composition
         facts: list[FactBody] = []
         if not _is_recorded(workspace, composition):
@@ -69,14 +75,56 @@ def train_release(
     return trained
 
 
-def lay_out(workspace: Workspace, spec: ModelSpec) -> tuple[Blueprint, ...]:
+def lay_out(workspace: Workspace, spec: ModelSpec, *, folder: Path | None = None) -> tuple[Blueprint, ...]:
     """Return the components a model should have over the shards there are, with their expected steps."""
-    return layout_of(declared(spec.method), spec, shards_for(workspace, spec))
+    return layout_of(method_of_model(spec, folder=folder), spec, shards_for(workspace, spec))
 
 
-def change_of_code(workspace: Workspace, spec: ModelSpec) -> str:
+def resolved(workspace: Workspace, spec: ModelSpec) -> ModelSpec:
+    """Return a model whose shards are named each: patterns are looked up once, now, and the names are what is stored.
+
+    ``*`` and ``?`` match in names, ``source:`` and ``license:`` go before a pattern for those, and ``!`` before one
+    takes shards out again. Core, select and evaluation shards are never meant by a pattern.
+    """
+    if not any(_is_pattern(name) for name in spec.shards):
+        return spec
+    with Catalog.of(workspace) as catalog:
+        there = sorted(catalog.shards(), key=lambda shard: shard.name)
+    select = spec.parameters.get("select", ())
+    others = {*spec.core, *spec.evaluate, *select}
+    names: dict[str, None] = {}
+    for pattern in spec.shards:
+        if not _is_pattern(pattern):
+            names[pattern] = None
+            continue
+        matches = [shard.name for shard in there if _matches(workspace, shard, pattern.removeprefix("!"))]
+        if pattern.startswith("!"):
+            names = {name: None for name in names if name not in matches}
+        elif not matches:
+            raise UnknownRecord(f"model {spec.release} names {pattern!r}, which no live shard matches; correct it")
+        else:
+            names |= dict.fromkeys(name for name in matches if name not in others)
+    if not names:
+        raise UnknownRecord(f"model {spec.release}: its patterns leave no shard; correct them")
+    return replace(spec, shards=(*(name for name in names if name not in select), *select))
+
+
+def _is_pattern(name: str) -> bool:
+    return name.startswith(("!", "source:", "license:")) or any(letter in name for letter in "*?")
+
+
+def _matches(workspace: Workspace, shard: Shard, pattern: str) -> bool:
+    """Whether a shard is meant: by its name, or because all its items have such a source, or such a license."""
+    kind, _, rest = pattern.partition(":")
+    if kind not in ("source", "license"):
+        return fnmatchcase(shard.name, pattern)
+    values = {getattr(item, kind) or getattr(shard, kind) or "" for item in shard_rows(workspace, shard.digest)}
+    return all(value and fnmatchcase(value, rest) for value in values)
+
+
+def change_of_code(workspace: Workspace, spec: ModelSpec, *, folder: Path | None = None) -> str:
     """Return in words that local code differs from what a release was trained with, "" if it does not, or has none."""
-    held, now = release_of(workspace, spec.release, spec.alias), declared(spec.method).code
+    held, now = release_of(workspace, spec.release, spec.alias), method_of_model(spec, folder=folder).code
     if held is None or now is None:
         return ""
     with Catalog.of(workspace) as catalog:

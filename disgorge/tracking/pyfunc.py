@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from disgorge.method import UNRECORDED, Items
+from disgorge.method import UNRECORDED, Classifies, Items, Samples
 from disgorge.training.stored import assemble
 from lineage.errors import BadInput
 from lineage.records import Composition, restore
@@ -70,8 +70,10 @@ def release_model() -> Any:
             # No type hints: MLflow would take them for a schema and turn arrays into lists.
             def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
                 """Return class probabilities, or samples where the model is a generator."""
-                if self.model.task == "generate":
+                if isinstance(self.model, Samples) and self.model.task == "generate":
                     return self.model.sample(int(model_input["count"]), seed=int(model_input["seed"]))
+                if not isinstance(self.model, Classifies):
+                    raise BadInput(f"a model made to {self.model.task} does not answer about items")
                 return self.model.predict(items_from(model_input))
 
         return ReleaseModel()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from disgorge.errors import DisgorgeError
 from disgorge.layout import layout_of
-from disgorge.method import Items, Method, Model, ModelSpec
+from disgorge.method import Classifies, Items, Measures, Method, Model, ModelSpec, Samples, Scores
 from disgorge.training.assemble import put_together, spec_of
 from disgorge.training.recipe import Inputs
 from disgorge.training.torch_settings import torch_set
@@ -103,7 +103,7 @@ def _answers(model: Model, given: Sequence[Items], draw: Draw | None) -> "dict[s
         measures = {name: float(value) for name, value in found.pop("measures", {}).items()}
         arrays |= {f"{place} {name}": np.asarray(each, np.float64) for name, each in found.items() if len(items)}
         sets.append({"measures": measures, "lacking": lacking})
-    if draw is not None and model.task == "generate":
+    if draw is not None and model.task != "classify" and isinstance(model, Samples):
         arrays["drawn"] = np.asarray(model.sample(draw.count, seed=draw.seed))
     told = json.dumps({"task": model.task, "sets": sets}).encode()
     return arrays | {"told": np.frombuffer(told, np.uint8)}
@@ -111,6 +111,12 @@ def _answers(model: Model, given: Sequence[Items], draw: Draw | None) -> "dict[s
 
 @activity("asking a model")
 def _asked_of(model: Model) -> dict[str, Callable[[Items], Any]]:
-    """Return what every set of items is asked for, by name."""
-    predictions = {"predictions": model.predict} if model.task == "classify" else {}
-    return predictions | {"scores": model.scores, "measures": model.utility}
+    """Return what every set of items is asked for, by name: what the model offers."""
+    asked: dict[str, Callable[[Items], Any]] = {}
+    if model.task != "generate" and isinstance(model, Classifies):
+        asked["predictions"] = model.predict
+    if isinstance(model, Scores):
+        asked["scores"] = model.scores
+    if isinstance(model, Measures):
+        asked["measures"] = model.utility
+    return asked

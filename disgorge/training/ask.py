@@ -5,9 +5,10 @@ What such a process says is data that is read and checked, never code that runs 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from disgorge.errors import ExecutionFailed
 from disgorge.layout import as_shown
@@ -26,7 +27,7 @@ from lineage.workspace import Workspace
 if TYPE_CHECKING:
     from disgorge.method import Array
 
-Task = Literal["classify", "generate"]
+_TASK = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 SHOWN = Draw(32)
 """What a generator draws unless it is asked for other samples: as many as a report shows."""
 
@@ -35,7 +36,7 @@ SHOWN = Draw(32)
 class Answered:
     """What a model answered about one set of items; ``lacking`` says by name what it could not, and why.
 
-    Shapes: scores (items,), predictions (items, classes).
+    Shapes: scores (items,), predictions (items, classes) of a classifier, (items,) or (items, ...) of others.
     """
 
     scores: "Array | None"
@@ -48,7 +49,7 @@ class Answered:
 class Answers:
     """What a model answered about sets of items, in their order, and what it drew, shape (count, ...)."""
 
-    task: Task
+    task: str
     sets: tuple[Answered, ...]
     drawn: "Array | None"
 
@@ -65,7 +66,7 @@ class _AboutSet:
 class _About:
     """What a process says beside the arrays."""
 
-    task: Task
+    task: str
     sets: tuple[_AboutSet, ...]
 
 
@@ -124,17 +125,24 @@ def _read(name: str, result: bytes, given: Sequence[Items]) -> Answers:
     try:
         arrays = dict(load_tensors(result))
         about = restore(_About, json.loads(arrays.pop("told").tobytes()))
+        if not _TASK.fullmatch(about.task):
+            raise ValueError("a task that is no word")
         sets = []
         for place, (items, said) in enumerate(zip(given, about.sets, strict=True)):
             scores, predictions = (arrays.get(f"{place} {what}") for what in ("scores", "predictions"))
             if scores is not None and scores.shape != (len(items),):
                 raise ValueError(f"scores of shape {scores.shape}")
-            if predictions is not None and (predictions.ndim != 2 or len(predictions) != len(items)):
+            if predictions is not None and not _fits(about.task, predictions.shape, len(items)):
                 raise ValueError(f"predictions of shape {predictions.shape}")
             sets.append(Answered(scores, predictions, said.measures, said.lacking))
     except (KeyError, ValueError, TypeError, AttributeError, LineageError) as error:
         raise _unreadable(name) from error
     return Answers(about.task, tuple(sets), arrays.get("drawn"))
+
+
+def _fits(task: str, shape: tuple[int, ...], items: int) -> bool:
+    """Whether predictions of this shape are about so many items."""
+    return bool(shape) and shape[0] == items and (task != "classify" or len(shape) == 2)
 
 
 def _name(question: Question) -> str:

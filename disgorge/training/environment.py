@@ -30,6 +30,11 @@ UNREPEATED = "it was trained with `deterministic: false`, which promises no equa
 """Why other bits of a part are no finding, whatever the environment."""
 _AS_TOLD = ("libraries", "gpu")
 """What this process need not know the whole of: what it does not name is not compared."""
+_BROUGHT_BY = {
+    "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow", "cv2": "opencv-python", "yaml": "PyYAML",
+    "bs4": "beautifulsoup4", "dateutil": "python-dateutil", "faiss": "faiss-cpu",
+}  # fmt: skip
+"""Modules whose distribution has another name. One that is missing here is named among the distributions alone."""
 _KNOWN = ("torch", "numpy", "diffusers", "transformers", "scipy")
 """The libraries whose versions are named where no method is there to say which it uses."""
 
@@ -64,7 +69,7 @@ def library_versions(modules: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted({module.partition(".")[0] for module in modules}):
         try:
-            found[name] = version(name)
+            found[name] = version(_BROUGHT_BY.get(name, name))
         except PackageNotFoundError:
             continue
     return found

@@ -15,6 +15,9 @@
     artifacts: {encoder: minilm}    # names in the method's code, and the recorded artifacts they stand for
     parameters: {epochs: 20}        # the method's own
 
+With ``method: function`` the keys that name the user's own code stand beside these, see docs/your-own-model.md. They
+are kept as the method's parameters, and the method checks them too.
+
 An unknown key is refused: its author believes that it sets something. What the
 *method* makes of its parameters it checks itself, when it lays the model out.
 """
@@ -90,13 +93,62 @@ class _ModelFile(BaseModel):
     @model_validator(mode="after")
     def _names_each_shard_once(self) -> "_ModelFile":
         seen: dict[str, str] = {}
-        for field in ("core", "shards", "evaluate"):
-            for name in getattr(self, field):
+        for field in ("core", "shards", "evaluate", "select"):
+            for name in getattr(self, field, ()):
                 if name in seen:
                     where = f"twice in {field}" if seen[name] == field else f"in {seen[name]} and in {field}"
                     raise ValueError(f"shard {name[:_LETTERS]!r} is named {where}; name it once")
                 seen[name] = field
         return self
+
+
+class _FunctionFile(_ModelFile):
+    """A file with ``method: function``, which names the user's own code."""
+
+    train: Any = None
+    predict: Any = None
+    score: Any = None
+    sample: Any = None
+    measure: Any = None
+    route: Any = None
+    code: Any = None
+    columns: Any = None
+    classes: Any = None
+    task: Any = None
+    layout: Any = None
+    neighbors: Any = None
+    ring: Any = None
+    stages: Any = None
+    combine: Any = None
+    weights: Any = None
+    select: list[Annotated[str, Field(min_length=1)]] = []
+    chosen_on: list[Annotated[str, Field(min_length=1)]] = []
+
+    @model_validator(mode="after")
+    def _has_json(self) -> "_FunctionFile":
+        for name in _OF_FUNCTION:
+            try:
+                _require_json(value := _as_json(getattr(self, name)))
+                canonical(value)
+            except ValueError as problem:
+                raise ValueError(f"{name}: {problem}; write numbers, words, lists and mappings of them") from None
+        return self
+
+
+FUNCTION = "function"
+"""The method whose model file names the user's own functions."""
+_OF_FUNCTION = tuple(name for name in _FunctionFile.model_fields if name not in _ModelFile.model_fields)
+_CALLED = ("train", "predict", "score", "sample", "measure", "route")
+
+
+def functions_of(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the functions of the user's (``module:function``) that a model calls, none for other methods."""
+    if spec.method != FUNCTION:
+        return ()
+    given = spec.parameters
+    stages = given["stages"].values() if isinstance(given.get("stages"), dict) else ()
+    named = [*(given.get(name) for name in _CALLED), *(each.get("train") for each in stages if isinstance(each, dict))]
+    return tuple(name for name in named if isinstance(name, str))
 
 
 def read_model_file(path: Path | str) -> ModelSpec:
@@ -116,24 +168,36 @@ def model_spec(value: Json, *, name: str) -> ModelSpec:
     """Return the model that plain data describes; ``name`` says in errors where it came from."""
     if not isinstance(value, dict):
         raise BadModel(f"{name}: a model is a mapping with the keys {', '.join(_ModelFile.model_fields)}")
+    kind = _FunctionFile if value.get("method") == FUNCTION else _ModelFile
     try:
-        read = _ModelFile.model_validate(value)
+        read = kind.model_validate(value)
     except ValidationError as error:
-        raise BadModel(f"{name}: {_problems(error)}") from None
+        raise BadModel(f"{name}: {_problems(error, kind)}") from None
+    parameters, select = read.parameters, getattr(read, "select", [])
+    if kind is _FunctionFile:
+        given = {key: _as_json(getattr(read, key)) for key in _OF_FUNCTION if getattr(read, key) not in (None, [])}
+        parameters = given | ({"parameters": read.parameters} if read.parameters else {})
     return ModelSpec(
         release=read.release,
         method=read.method,
         core=tuple(read.core),
-        shards=tuple(read.shards),
+        shards=(*read.shards, *select),
         evaluate=tuple(read.evaluate),
         alias=read.alias,
         seed=read.seed,
         threads=read.threads,
-        parameters=read.parameters,
+        parameters=parameters,
         device=read.device,
         deterministic=read.deterministic,
         artifacts=dict(sorted(read.artifacts.items())),
     )
+
+
+def _as_json(value: Any) -> Json:
+    """Return a value with the keys of its mappings as text: YAML reads a label 0 as a number."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key): _as_json(inner) for key, inner in value.items()}
+    return [_as_json(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _require_json(value: Any) -> None:
@@ -148,14 +212,14 @@ def _require_json(value: Any) -> None:
         raise ValueError(f"{str(value)[:_LETTERS]} is a {type(value).__name__}, which JSON has not")
 
 
-def _problems(error: ValidationError) -> str:
+def _problems(error: ValidationError, kind: type[_ModelFile]) -> str:
     """Return validation errors on one line: each field and what is wrong with it."""
     said = []
     for problem in error.errors(include_url=False, include_context=False):
         where = ".".join(_named(str(part)) for part in problem["loc"])
         words = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            words = f"unknown; take it out or correct its name (known are {', '.join(_ModelFile.model_fields)})"
+            words = f"unknown; take it out or correct its name (known are {', '.join(kind.model_fields)})"
         elif problem["type"] == "missing":
             words = "is missing"
         said.append(f"{where}: {words}" if where else words)

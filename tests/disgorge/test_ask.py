@@ -62,7 +62,7 @@ def said(task: Any = "classify", sets: int = 1, **arrays: Any) -> bytes:
 UNREADABLE = {
     "no safetensors": b"weights",
     "nothing told": save_tensors({"0 scores": np.zeros(2)}),
-    "another task": said("dance"),
+    "another task": said("a dance,\nor a song"),
     "a set too few": said(sets=0),
     "scores of another length": said(**{"0 scores": np.zeros(3)}),
     "predictions without classes": said(**{"0 predictions": np.zeros(2)}),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from disgorge.evidence.checks import Check, Control, Verdict
-from disgorge.method import Items, Model
+from disgorge.method import Answering, Items
 from lineage.records import Json
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -64,7 +64,7 @@ def why_not(references: int, *, finite: bool, enough: str = "") -> str:
     return enough or ("" if finite else "a model gave numbers that are not finite")
 
 
-def scores_of(model: Model, items: Items) -> Vector:
+def scores_of(model: Answering, items: Items) -> Vector:
     """Return a model's scores as float64, shape (items,); of no items there are no fields to score either."""
     scores = model.scores(items) if len(items) else np.empty(0)
     return np.asarray(scores, dtype=np.float64).reshape(len(items))  # (items,)

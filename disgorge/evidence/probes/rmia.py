@@ -31,7 +31,7 @@ LEVEL = 0.95
 RESAMPLES = 1000
 """Bootstrap resamples: the ends of a 95 % interval then rest on 25 of them each."""
 A = {"classify": 0.3, "generate": 1.0}
-"""Equation (1)'s ``a``: 0.3 is the paper's for image classifiers."""
+"""Equation (1)'s ``a``: 0.3 is the paper's for image classifiers; 1 for other tasks."""
 DIGITS = 12
 """Decimals of a ratio that count: ratios lie near 1, where doubles carry 15."""
 
@@ -45,7 +45,7 @@ def signal(scores: Vector, *, task: str) -> Vector:
 
 def ratios(target: Vector, references: Vector, *, task: str) -> Vector:
     """Return equation (2) from scores, shapes (items,) and (references, items)."""
-    a = A[task]
+    a = A.get(task, 1.0)
     out = signal(references, task=task).mean(axis=0)  # (items,)
     tiny = np.finfo(np.float64).tiny  # a density of zero is as small as a double says
     ratio: Vector = signal(target, task=task) / np.maximum(0.5 * ((1 + a) * out + (1 - a)), tiny)  # (items,)

@@ -12,8 +12,9 @@ from disgorge.method import ModelSpec, Part
 from disgorge.methods.compartmental_diffusion import density, mixture, network
 from disgorge.methods.compartmental_diffusion.settings import Settings
 from disgorge.methods.compartmental_diffusion.train import load_backbone
+from disgorge.methods.shared.digest import tensors_digest
 from disgorge.methods.shared.parts import parts_by_kind
-from disgorge.methods.shared.tensors import as_tensors, tensors_digest
+from disgorge.methods.shared.tensors import as_tensors
 
 CORE = "core"
 """The name under which the backbone itself takes part: it is the compartment of the public core."""

@@ -11,8 +11,9 @@ from disgorge.methods.shard_graph import encoder as encoding
 from disgorge.methods.shard_graph.adapter import adapt
 from disgorge.methods.shard_graph.settings import Settings
 from disgorge.methods.shared.classifier import Classifier
+from disgorge.methods.shared.digest import tensors_digest
 from disgorge.methods.shared.last_answer import LastAnswer
-from disgorge.methods.shared.tensors import as_tensors, images_of, labels_of, tensors_digest
+from disgorge.methods.shared.tensors import as_tensors, images_of, labels_of
 
 if TYPE_CHECKING:
     from disgorge.method import Array, Tensors

@@ -4,7 +4,6 @@ Copies in torch's own memory, float32 on the device that the caller has set: ker
 memory, which arrays read from a file can have. Imports torch, so methods import it where they train.
 """
 
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from disgorge.errors import BadModel
 from disgorge.method import Items
 
 if TYPE_CHECKING:
-    from disgorge.method import Array, Tensors
+    from disgorge.method import Array
 
 SHAPE = "image.shape"
 """Name of the tensor that keeps (channels, height, width) of the images that frozen weights were trained on."""
@@ -94,13 +93,3 @@ def _column(items: Items, name: str) -> "Array":
             f"items have no {name!r}, only {', '.join(sorted(items.arrays)) or 'nothing'}; add them with one"
         )
     return np.asarray(items.arrays[name])
-
-
-def tensors_digest(tensors: "Tensors") -> str:
-    """Return the SHA-256 of tensors: names, shapes and bytes, by name."""
-    body = hashlib.sha256()
-    for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name])
-        body.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        body.update(array.tobytes())
-    return body.hexdigest()

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from disgorge.method import Items
 from disgorge.methods.shared.classifier import Classifier
-from disgorge.methods.shared.tensors import as_tensors, images_of, labels_of, tensors_digest
+from disgorge.methods.shared.digest import tensors_digest
+from disgorge.methods.shared.tensors import as_tensors, images_of, labels_of
 from disgorge.methods.tangent_composition import network
 from disgorge.methods.tangent_composition.settings import Settings
 

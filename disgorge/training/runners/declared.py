@@ -22,10 +22,12 @@ from disgorge.declaration import Declaration, declaration_of, read_declaration
 from disgorge.errors import BadModel, DisgorgeError, ExecutionFailed, UnknownMethod
 from disgorge.method import Blueprint, ModelSpec, is_own, method_entries, origin_of, own_methods, refuse_second
 from disgorge.training.ask import layout_recipe, read_layout
+from disgorge.training.assemble import spec_of
 from disgorge.training.code.distributions import distributions_used
 from disgorge.training.code.kept import code_made_with, code_named, kept_code
 from disgorge.training.code.known import KnownMethod
-from disgorge.training.code.local import LocalCode, local_code
+from disgorge.training.code.local import LocalCode, code_of_functions, libraries_of, local_code
+from disgorge.training.model_file import functions_of
 from disgorge.training.recipe import method_of
 from disgorge.training.runners.box import Box
 from disgorge.training.sandbox.installed import cache_folder, delete_unused
@@ -65,6 +67,27 @@ def declared(name: str) -> KnownMethod:
     raise UnknownMethod(words)
 
 
+def method_of_model(spec: ModelSpec, *, folder: Path | None = None) -> KnownMethod:
+    """Return the installed method of a model; one that calls the user's functions has their code of today.
+
+    ``folder`` is where the model file lies, the working folder by default. Raises as :func:`declared` does, and
+    :class:`BadModel` for functions that are not there.
+    """
+    known = declared(spec.method)
+    if not (functions := functions_of(spec)):
+        return known
+    code = code_of_functions(
+        known.entry, functions, folder=folder or Path.cwd(), declared=spec.parameters.get("code", ())
+    )
+    return known if code is None else _of_code(known, code)
+
+
+def _of_code(known: KnownMethod, code: LocalCode) -> KnownMethod:
+    """Return a method of ours with code beside it, and with the libraries that this loads."""
+    libraries = tuple(dict.fromkeys((*known.libraries, *libraries_of(code))))
+    return replace(known, entry=code.entry, code=code, libraries=libraries)
+
+
 def declared_methods() -> dict[str, KnownMethod]:
     """Return every installed method that can be asked, by name."""
     return _installed()[0]
@@ -73,7 +96,12 @@ def declared_methods() -> dict[str, KnownMethod]:
 def maker_of(workspace: Workspace, composition: Composition) -> KnownMethod:
     """Return the method that made a composition, by the code that its parts were made with; raises as others here."""
     members = (member.component for member in composition.members)
-    return _with_code(workspace, composition.method, code_made_with(workspace, members))
+    known = _with_code(workspace, composition.method, code_made_with(workspace, members))
+    spec = spec_of(composition)
+    if chosen_on := spec.parameters.get("chosen_on") if functions_of(spec) else ():
+        said = f"Parameters and code were chosen on {', '.join(chosen_on)}, as the model file says; that choice stays."
+        known = replace(known, promises_not=(*known.promises_not, said))
+    return known
 
 
 def method_for(workspace: Workspace, recipe: Mapping[str, Json]) -> KnownMethod:
@@ -86,7 +114,7 @@ def _with_code(workspace: Workspace, name: str, said: Mapping[str, str]) -> Know
     if code is None:
         return declared(name)
     if name in own_methods():
-        return replace(_own(name), entry=code.entry, code=code)
+        return _of_code(_own(name), code)
     known = _known(code.entry, code)
     if known.name != name:
         raise ExecutionFailed(

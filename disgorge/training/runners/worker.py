@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_REPORTS = 0.1
 _REST_AFTER_KEEPING = 99
 """How many times as long as keeping a checkpoint took, no other one is kept: it costs at most a hundredth."""
-_LIBRARY = re.compile(r"(torch|numpy|diffusers|transformers|scipy|safetensors|pyarrow)(\.[A-Za-z0-9_]+)*")
+_LIBRARY = re.compile(
+    r"(torch|numpy|diffusers|transformers|scipy|safetensors|pyarrow|sklearn|pandas|lightgbm|peft)(\.[A-Za-z0-9_]+)*"
+)
 """What may be loaded before a job is known."""
 _EVERY_JOB = ("numpy", "safetensors.numpy")
 """What reading inputs and writing weights takes, whatever the method."""

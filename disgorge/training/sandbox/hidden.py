@@ -22,6 +22,7 @@ _ARCHIVES = "zip gz tgz bz2 xz lzma zst lz4 7z rar tar whl egg Z"
 _KINDS = frozenset(f".{kind}" for kind in " ".join((_TABLES, _ARRAYS, _BASES, _PICTURES, _SOUND, _ARCHIVES)).split())
 _PICKLES = frozenset((".pkl", ".pickle", ".joblib", ".pk", ".p"))
 _TEXTS = frozenset((".txt", ".json", ".xml", ".data", ".yaml", ".yml", ".html", ".csvy"))
+_SETTINGS = frozenset((".toml", ".ini", ".cfg", ".jinja", ".j2", ".sql"))
 _OF_DATA = frozenset(("datasets", "sample_data", "_data", "test", "tests", "testing"))
 _SMALL = 16 << 10
 """Bytes up to which a pickle, or a text in a folder of data, counts as part of the code."""
@@ -36,3 +37,13 @@ def is_data(path: str, size: int) -> bool:
     if kind in _PICKLES:
         return size > _SMALL
     return kind in _TEXTS and size > _SMALL and not _OF_DATA.isdisjoint(name.parts[:-1])
+
+
+def is_data_among_code(name: str, size: int) -> bool:
+    """Whether a file in a folder of a user's own code is data: a pickle, or a large table, array, picture or text.
+
+    >>> is_data_among_code("rows.json", 200_000), is_data_among_code("settings.json", 900)
+    (True, False)
+    """
+    kind = PurePosixPath(name).suffix.lower()
+    return kind in _PICKLES or (size > _SMALL and (kind in _KINDS or kind in _TEXTS or kind in _SETTINGS))

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from disgorge.method import Blueprint, Items, Method, Model, ModelSpec, Part, Toy, method_named
-from disgorge.methods.shared.tensors import tensors_digest
+from disgorge.methods.shared.digest import tensors_digest
 from examples.digits.data import digits
 from lineage.records import Shard
 

@@ -13,7 +13,8 @@ from disgorge.methods.shard_graph import METHOD, graph
 from disgorge.methods.shard_graph import encoder as encoding
 from disgorge.methods.shard_graph.adapter import adapt, attend, initial_adapter
 from disgorge.methods.shard_graph.answer import pooled
-from disgorge.methods.shared.tensors import as_tensors, images_of, tensors_digest
+from disgorge.methods.shared.digest import tensors_digest
+from disgorge.methods.shared.tensors import as_tensors, images_of
 from tests.disgorge.methods.taught import Taught, assembled, cut, digests, recorded, taught, train
 
 

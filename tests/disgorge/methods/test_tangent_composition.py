@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from disgorge.methods.shared.tensors import as_tensors, images_of, tensors_digest
+from disgorge.methods.shared.digest import tensors_digest
+from disgorge.methods.shared.tensors import as_tensors, images_of
 from disgorge.methods.tangent_composition import layer_rules as rules
 from disgorge.methods.tangent_composition import network
 from disgorge.methods.tangent_composition.answer import TangentClassifier, compose
