@@ -124,6 +124,11 @@ class ModelSpec:
         """The names of the recorded artifacts, in the order of the names that code has for them."""
         return tuple(dict.fromkeys(self.artifacts[name] for name in sorted(self.artifacts)))
 
+    @property
+    def artifact_places(self) -> dict[str, int]:
+        """The place of each artifact among :attr:`artifact_names`, by the name that code has for it."""
+        return {name: self.artifact_names.index(recorded) for name, recorded in self.artifacts.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Input:

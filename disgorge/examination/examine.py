@@ -102,8 +102,8 @@ class Examiner:
         with Catalog.anew(self.workspace) as catalog:
             known = by_digest(catalog.components(live=False))
             shards = {shard.name: shard for shard in catalog.shards()}
-            inputs = (*catalog.shards(live=False), *catalog.artifacts(live=False))
-            recorded = frozenset(each.digest for each in inputs)
+            recorded = frozenset(each.digest for each in catalog.shards(live=False))
+            recorded |= {each.digest for each in catalog.artifacts(live=False)}
         members = recordings_for_here(self.workspace, members_of(after, known), plan.confinement)
         were = members_of(before, known)
         ever = self._as_ever_recorded(were)

@@ -49,12 +49,11 @@ class FunctionModel:
         self._parts = [part for _, part in parts]
         self._classes = classes
         self._last = LastAnswer()
-        names = sorted(getattr(spec, "artifacts", {}))
         self._context = Context(
             seed=seed_of(spec.seed, "answer"),
             parameters=given.parameters,
             classes=classes,
-            artifacts=dict(zip(names, artifacts, strict=False)),
+            artifacts={name: artifacts[place] for name, place in spec.artifact_places.items()},
         )
         if given.predict:
             self.predict = self._predict

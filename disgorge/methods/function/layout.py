@@ -6,7 +6,6 @@ node of a graph first, so that a name changes nothing that is learned.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
 
 from disgorge.errors import BadModel
 from disgorge.method import Blueprint, Input, ModelSpec
@@ -52,11 +51,8 @@ def blueprints(spec: ModelSpec, given: Settings, shards: Mapping[str, Shard]) ->
             inputs += [Input("shard", shard.name, Role.SELECT) for shard in select] if is_last else []
             inputs += [Input("component", CLASSES, Role.NORMALIZE)] if reads_classes else []
             inputs += [Input("component", part, Role.INITIALIZE) for part in parts]
-            artifacts = dict(sorted(getattr(spec, "artifacts", {}).items()))
-            inputs += [Input(cast(Any, "artifact"), each, Role.INITIALIZE) for each in artifacts.values()]
-            parameters = _recorded(spec, given, stage, reads, len(select) if is_last else 0) | (
-                {"artifacts": list(artifacts)} if artifacts else {}
-            )
+            inputs += [Input("artifact", each, Role.INITIALIZE) for each in spec.artifact_names]
+            parameters = _recorded(spec, given, stage, reads, len(select) if is_last else 0)
             made[name][node] = f"{name}/{node}" if node else name
             yield Blueprint(made[name][node], FITTED, tuple(inputs), parameters, weight, 1, _count(seen))
 
@@ -70,6 +66,7 @@ def _recorded(spec: ModelSpec, given: Settings, stage: Stage, reads: list[list[J
         "reads": reads,
         "select": select,
         "staged": given.is_staged,
+        "artifacts": spec.artifact_places,
     }
     return {"seed": spec.seed, "train": stage.train} | {name: value for name, value in maybe.items() if value}
 

@@ -37,7 +37,7 @@ def fit(
         parameters=parameters.get("parameters", {}),
         classes=classes,
         select=View(items[count:], columns, classes) if count < len(items) else None,
-        artifacts=dict(zip(parameters.get("artifacts", ()), artifacts, strict=True)),
+        artifacts={name: artifacts[place] for name, place in parameters.get("artifacts", {}).items()},
         progress=progress,
         checkpoints=checkpoints,
     )
