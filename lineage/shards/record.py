@@ -65,7 +65,7 @@ def record_parts(
         validate(_licensed(part), part.digests, shard=part.shard.digest, rules=rules) if check and not there else None
         for part, there in zip(parts, known, strict=True)
     ]
-    twins = _in_several(parts)
+    twins, names = _in_several(parts), {part.shard.name for part in parts}
     with ExitStack() as undone:
         for part, there, validation in zip(parts, known, checked, strict=True):
             shard, report = there or part.shard, None
@@ -76,8 +76,7 @@ def record_parts(
             if part.source is not None:
                 remember(workspace, shard.digest, part.source)
             within = len(part.digests) - len(set(part.digests))
-            recorded = {part.shard.digest for part in parts}
-            others = [other for other in live if other.name != shard.name and other.digest not in recorded]
+            others = [other for other in live if other.name not in names]
             across, shared_with = _shared(workspace, part, others, twins)
             if there is None:
                 ignore_data(workspace.root, home=workspace.home)
