@@ -23,7 +23,7 @@ from disgorge.training.sandbox.levels import Level, reached
 from disgorge.training.stored import read_items
 from lineage.records import Selector, plain
 from lineage.shards.add import add_shard
-from lineage.storage.objects import load_tensors
+from lineage.storage.tensors import load_tensors
 from lineage.workspace import Workspace
 from tests.tier import tally
 from tests.toys import carry, component_of, composition_of, granted_plan, live_shards
