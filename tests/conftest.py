@@ -126,6 +126,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Note how the whole run ended; the table of a run that failed, or was cut short, is never made."""
     if not hasattr(session.config, "workerinput"):  # one process of several speaks for all of them
         passed = session.config.pluginmanager.get_plugin("terminalreporter").stats.get("passed", ())
-        again = bool(session.config.getoption("lf"))
+        again = bool(session.config.getoption("lf", False))
         took = round(time.monotonic() - _BEGAN, 1)
         tally("run", "pytest", exit=int(exitstatus), seconds=took, passed=len(passed), again=again)
