@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from disgorge.method import Items, Model
 from disgorge.training.assemble import put_together, spec_of
+from disgorge.training.code.imported import make_importable
 from disgorge.training.kernels import steer_this_process
 from lineage.artifacts.files import copy_artifact, recorded_artifact
 from lineage.artifacts.named import artifact_digests
@@ -66,10 +67,14 @@ def read_items(workspace: Workspace, shard: str) -> Items:
 
 
 def assemble(workspace: Workspace, composition: Composition, *, title: str | None = None) -> Model:
-    """Return the model a composition describes, its components read from the object store and verified."""
+    """Return the model a composition describes, its components read from the object store and verified.
+
+    It answers in this process, by the local code that it was made with.
+    """
     with Catalog.of(workspace) as catalog:
         kinds = {component.digest: component.kind for component in catalog.components(live=False)}
         spec = spec_of(composition)
         artifacts = artifact_digests(catalog, spec.artifact_names, of=spec.release)
     steer_this_process()
+    make_importable(workspace, composition)
     return put_together(Stored(workspace), composition, kinds, title=title, artifacts=tuple(artifacts.values()))

@@ -4,6 +4,9 @@ A user's function may be careless rather than false: it caches, it reads the dat
 label map on everything. What it learned from may be nothing but its inputs all the same.
 """
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from lineage.workspace import Workspace
 from tests.tier import tally
 from tests.toys import carry, component_of, composition_of, granted_plan, live_shards
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(reached().level is not Level.NAMESPACE, reason="jobs are not confined here")
 
 HONEST = """
@@ -235,3 +239,42 @@ def test_code_that_prints_megabytes_and_writes_elsewhere_is_stopped_in_one_line(
     assert len(str(caught.value)) < 2_000
     assert "\n" not in str(caught.value)
     assert case.workspace.ledger.journal.file.read_bytes() == before
+
+
+SERVES = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+if len(sys.argv) > 3:
+    import own_code
+from disgorge.errors import ExecutionFailed
+from disgorge.training.stored import assemble, read_items
+from lineage.workspace import Workspace
+from tests.toys import composition_of, live_shards
+workspace = Workspace.open(Path(sys.argv[1]))
+try:
+    model = assemble(workspace, composition_of(workspace, "own"))
+    print(model.predict(read_items(workspace, live_shards(workspace)["a"].digest))[0].tolist())
+except ExecutionFailed as error:
+    print(error)
+"""
+
+
+def test_a_served_model_answers_by_the_code_it_was_made_with(case: Case) -> None:
+    """In a process where today's code, which says something else, is found as well; not where that is loaded first."""
+    case.write(HONEST)
+    case.make(case.spec(shards=["a"]))
+    case.write(HONEST.replace('parts["counts"] / parts["counts"].sum()', "np.array([0.9, 0.1])"))
+
+    def said(*more: str) -> str:
+        paths = os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))
+        ran = subprocess.run(
+            [sys.executable, "-c", SERVES, str(case.workspace.root), str(case.folder), *more],
+            capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": paths},
+        )  # fmt: skip
+        return ran.stdout.strip()
+
+    assert said() == "[0.5, 0.5]"
+    assert "own_code is loaded in another version" in said("first")
+    case.write(HONEST)
+    assert said("first") == "[0.5, 0.5]"
