@@ -1,7 +1,7 @@
 # make demo   sets everything up in .venv, then runs the main job
 # make test   sets everything up, then passes all tests
 # make offline  the demo with the network blocked, compared with the README's table
-# make test-full  the whole counts, up to an hour; writes docs/evidence.md and the README's lines of it
+# make test-full  the whole counts, up to two hours; writes docs/evidence.md and the README's lines of it
 # make test-again  after a test-full in which tests failed: those alone, and the documents once they pass
 # make check  linters and types
 

@@ -124,7 +124,7 @@ def dvc_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Note how the whole run ended; the table of a run that failed, or was cut short, is never made."""
-    if not hasattr(session.config, "workerinput"):  # one process of several speaks for all of them
+    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:  # one speaks for all
         passed = session.config.pluginmanager.get_plugin("terminalreporter").stats.get("passed", ())
         again = bool(session.config.getoption("lf", False))
         took = round(time.monotonic() - _BEGAN, 1)

@@ -16,6 +16,11 @@ def amount(share: int, full: int) -> int:
     return full if FULL else share
 
 
+def lies_at(level: str) -> str:
+    """Return the kind under which lies told at a level count: what a lower one lets through certifies nothing alone."""
+    return "liars" if level == "namespace" else "liars below namespace"
+
+
 def tally(kind: str, name: str, **figures: int | float | str | bool) -> None:
     """Append one test's figures to the file that ``DISGORGE_TALLY`` names, in the second tier, for `tests.summary`."""
     where = os.environ.get("DISGORGE_TALLY")

@@ -39,7 +39,7 @@ from lineage.shards.add import add_shard
 from lineage.storage.tensors import load_tensors, save_tensors
 from lineage.workspace import Workspace
 from tests.registered import register
-from tests.tier import FULL, amount, tally
+from tests.tier import FULL, amount, lies_at, tally
 from tests.toys import carry, component_of, granted_plan, person, populate, toy_of, train, write_rows
 
 REACHED = levels.reached()
@@ -150,7 +150,7 @@ def judge(lie: str, level: Level, done: Done, honest: str) -> None:
     """The part is the honest one, or claims no more than a level that says it lets this lie through."""
     caught = done.digest == honest
     print(f"{lie}: {'harmless' if caught else 'gets through'} at level {level}")
-    tally("liars", f"{lie} - {level}", where="confined", caught=caught)
+    tally(lies_at(level), f"{lie} - {level}", where="confined", caught=caught)
     assert done.confinement.level is level
     if not caught:
         assert lie in LET_THROUGH[level]
@@ -191,7 +191,7 @@ def test_an_answer_meant_for_another_job_reaches_none(case: Case, monkeypatch: p
         assert forged["sums"].dtype == np.uint8, "the lie was not told"
         assert len(forged["sums"]) == SIZE
         assert set(done.values()) == {honest}
-        tally("liars", f"{ANSWERING} - {level}", where="confined", caught=True)
+        tally(lies_at(level), f"{ANSWERING} - {level}", where="confined", caught=True)
 
 
 @pytest.mark.parametrize("lie", [lie for lie in LIES if lie not in OF_THE_MACHINE][: amount(1, 99)])

@@ -15,14 +15,14 @@ from disgorge.training.sandbox.namespace import FILTERED, NO_PROC, PYTHON, run
 from policies.taxonomy import Confinement as Level
 from tests.disgorge.sandbox.jobs import LEVELS, job
 from tests.disgorge.sandbox.ways import PROLOGUE, WAYS, planted
-from tests.tier import tally
+from tests.tier import lies_at, tally
 
 
 def test_the_level_that_is_demanded_is_reached() -> None:
     """Where a machine is known to reach a level, as in CI, less is a failure."""
     demanded = Level(os.environ.get("DISGORGE_DEMANDED_CONFINEMENT", Level.PROCESS))
     assert reached().level.at_least(demanded), f"{reached().why}; to raise it: {reached().raise_by}"
-    tally("levels", "confinement reached", level=str(reached().level), gaps=", ".join(reached().gaps))
+    tally(f"confinement reached: {reached().level}", "level", gaps=len(reached().gaps))
 
 
 @pytest.mark.parametrize("level", [level for level in LEVELS if level is not Level.PROCESS] or [Level.PROCESS])
@@ -38,7 +38,7 @@ def test_what_a_level_lets_through(tmp_path: Path, name: str, level: Level) -> N
     assert control.stdout.strip() == there.expected, control.stderr
     found = there.expected in ran.stdout
     assert found == (level in way.lets_through), f"{ran.stdout}{ran.stderr}"
-    tally("liars", f"{name} - {level}", where="channel", caught=not found)
+    tally(lies_at(level), f"{name} - {level}", where="channel", caught=not found)
 
 
 @pytest.mark.parametrize("level", LEVELS)
