@@ -46,7 +46,10 @@ METHOD = Newcomer(name="newcomer", version="1")
 
 @pytest.fixture
 def boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Box]]:
-    """The processes that are asked from now on; nothing was asked before, and what is said is kept in a folder here."""
+    """The processes that are asked from now on; nothing was asked before, and what is said is kept in a folder here.
+
+    Of the methods in tests/plugins there is one.
+    """
     started: list[Box] = []
 
     def start(*given: Any, **more: Any) -> Box:
@@ -55,6 +58,7 @@ def boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Box]
 
     monkeypatch.setattr(asking, "Box", start)
     monkeypatch.setattr(asking, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(asking, "method_entries", lambda: [each for each in method_entries() if each.name != "folders"])
     forget(monkeypatch)
     yield started
     monkeypatch.undo()
