@@ -5,7 +5,7 @@ else is content, unless the caller names the fields. A column that bears one of 
 unasked, so that a person's name does not slip into the content because a flag was forgotten.
 
 >>> Choice(subject="who").settle(["who", "x", "key"], "a.csv")
-Choice(key='key', subject='who', source=None, license=None, fields=('x',))
+Choice(key='key', subject='who', source=None, license=None, fields=('x',), by=None, unasked=True)
 """
 
 from collections import Counter

@@ -28,7 +28,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
     register(monkeypatch, METHOD)
     (tmp_path / "workspace").mkdir()
-    monkeypatch.chdir(tmp_path / "workspace")
+    monkeypatch.setenv("PRYING_AT", str(tmp_path / "workspace"))
     return trained_toy(tmp_path, method="prying", seed=5)
 
 

@@ -311,7 +311,7 @@ def test_training_says_that_code_was_edited(workspace: Workspace, monkeypatch: p
     assert change_of_code(workspace, spec) == ""
     edited = LocalCode("averages:METHOD", Tree.of({"averages.py": b"METHOD = None\n"}))
     today = declared(spec.method)
-    monkeypatch.setattr("disgorge.release.train.declared", lambda method: replace(today, code=edited))
+    monkeypatch.setattr("disgorge.release.train.method_of_model", lambda spec, folder: replace(today, code=edited))
     before = component_of(workspace, "toy-averages/scale").recipe["code"]
     words = change_of_code(workspace, spec)
     assert f"is {edited.tree.digest[:12]} and was {before[:12]} when toy-averages@live was trained" in words

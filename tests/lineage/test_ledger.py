@@ -24,6 +24,8 @@ from lineage.errors import BadInput, LedgerBroken, LineageError, NoWorkspace, Un
 from lineage.git_ignored import HOME
 from lineage.ledger.fact_kinds import (
     LINEAGE_KINDS,
+    ArtifactFact,
+    ArtifactWithdrawnFact,
     ComponentFact,
     ComponentRetiredFact,
     CompositionFact,
@@ -36,7 +38,7 @@ from lineage.ledger.fact_kinds import (
     ShardWithdrawnFact,
 )
 from lineage.ledger.losses import losses_of
-from lineage.records import Component, Composition, Role, Shard, Use
+from lineage.records import Artifact, Component, Composition, Role, Shard, Use
 from lineage.workspace import Workspace
 from tests.toys import no_file_larger_than
 
@@ -148,6 +150,8 @@ def test_what_json_cannot_carry_is_refused_and_nothing_of_its_batch_is_written(w
 OF_LINEAGE = (
     ShardFact(Shard("a" * 64, "s", None, None, None, 1)),
     ShardWithdrawnFact("a" * 64),
+    ArtifactFact(Artifact("e" * 64, "w", "MIT", "elsewhere", "owned", 1, 1)),
+    ArtifactWithdrawnFact("e" * 64, "w"),
     ComponentFact(Component("b" * 64, "c", "k", (Use("a" * 64, Role.TRAIN),))),
     ComponentRetiredFact("c", "b" * 64),
     CompositionFact(Composition("m", {}, ())),

@@ -1,9 +1,9 @@
 """A method that looks around where it is re-executed, and learns from whatever lies about: what must find nothing.
 
-``train`` returns what it can see: how many shards and objects lie below its working folder or were given to it, whether
-its process has trained before, and whether something was kept with a shard's file; beside that what the averages learn,
-so that it is a method. It keeps nothing that a removal would not reach; an implementation that resumes
-from checkpoints, or caches by module, does all of this in good faith.
+``train`` returns what it can see: how many shards and objects lie below its working folder, or below one that a variable
+of its process names, or were given to it, whether its process has trained before, and whether something was kept with a
+shard's file; beside that what the averages learn, so that it is a method. It keeps nothing that a removal would not
+reach; an implementation that resumes from checkpoints, or caches by module, does all of this in good faith.
 """
 
 import os
@@ -30,9 +30,10 @@ class Prying(Averages):
         if parameters.get("die"):
             os.abort()  # to SIGKILL the first process of a namespace is deaf
         given = Path("..", "in")
-        files = [*Path().rglob("shards/*.parquet"), *given.glob("*.npz")]
+        here = Path(os.environ.get("PRYING_AT", "."))
+        files = [*here.rglob("shards/*.parquet"), *given.glob("*.npz")]
         kept = [file for file in files if b"old weights" in file.read_bytes()]
-        objects = [*Path().rglob("objects/??/*"), *given.glob("*.safetensors")]
+        objects = [*here.rglob("objects/??/*"), *given.glob("*.safetensors")]
         seen = {"shards": len(files), "objects": len(objects), "jobs": len(_trained), "kept": len(kept)}
         _trained.append(kind)
         honest = super().train(kind, parameters, items, parts, progress=progress)

@@ -242,6 +242,9 @@ def _listen(order: _Order, told: Mapping[str, Json], heard: _Heard) -> None:
     except LineageError as problem:  # of a result that cannot be taken
         machine = isinstance(problem.__cause__, OSError)
         heard.put((order.number, {"error": str(problem), "machine": machine}, b""))
+    except BaseException as problem:  # a fault of this program, which must not leave its caller waiting
+        heard.put((order.number, {"error": f"{type(problem).__name__}: {problem}", "machine": False}, b""))
+        raise
 
 
 def _pass_on(order: _Order, heard: _Heard) -> None:
