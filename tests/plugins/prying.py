@@ -1,9 +1,9 @@
 """A method that looks around where it is re-executed, and learns from whatever lies about: what must find nothing.
 
-``train`` returns what it can see: how many shards and objects lie below its working folder, or below one that a variable
-of its process names, or were given to it, whether its process has trained before, and whether something was kept with a
-shard's file; beside that what the averages learn, so that it is a method. It keeps nothing that a removal would not
-reach; an implementation that resumes from checkpoints, or caches by module, does all of this in good faith.
+``train`` returns what it can see: how many shards and objects lie below its working folder, or below one that a
+variable of its process names, or were given to it, whether its process has trained before, and whether something was
+kept with a shard's file; beside that what the averages learn, so that it is a method. It keeps nothing that a removal
+would not reach; an implementation that resumes from checkpoints, or caches by module, does all of this in good faith.
 """
 
 import os
