@@ -17,7 +17,6 @@ from lineage.ledger.fact_kinds import ArtifactFact
 from lineage.records import Artifact
 from lineage.shards.files import shard_items
 from lineage.storage.components import copy_component, is_there
-from lineage.storage.large_files import store_file
 from lineage.storage.objects import is_digest
 from lineage.storage.size_limits import LIMIT
 from lineage.storage.tree import kept_tree, listed
@@ -137,7 +136,7 @@ def _taken_over(workspace: Workspace, source: Workspace, digest: str) -> bool:
     try:
         artifact = recorded_artifact(source, digest)
         for file, path in located(source, artifact):
-            store_file(workspace.objects, path, file.sha256)
+            workspace.objects.put_file(path, expected=file.sha256)
         workspace.objects.put(source.objects.get(digest))
     except UnknownRecord:
         return False

@@ -15,7 +15,6 @@ from lineage.ledger.fact_kinds import ArtifactFact
 from lineage.private_files import SOURCES, SourceFile, Sources
 from lineage.records import Artifact
 from lineage.shards.files import adding_alone
-from lineage.storage.large_files import store_file
 from lineage.storage.tree import Tree
 from lineage.workspace import Workspace
 
@@ -84,7 +83,7 @@ def _recorded(workspace: Workspace, artifact: Artifact) -> bool:
 def _keep(workspace: Workspace, path: Path, tree: Tree, *, in_place: bool) -> None:
     """Store an artifact's files and listing, or its listing alone, and keep in private where it was added from."""
     for file in () if in_place else tree.files:
-        store_file(workspace.objects, path if path.is_file() else path / file.path, file.sha256)
+        workspace.objects.put_file(path if path.is_file() else path / file.path, expected=file.sha256)
     workspace.objects.put(tree.listing())
     names = ("",) if path.is_file() else (file.path for file in tree.files)
     files = tuple((name, file.size, file.sha256) for name, file in zip(names, tree.files, strict=True))

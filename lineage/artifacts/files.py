@@ -5,6 +5,8 @@ where it lies is kept in private, since a path may name a person. Whatever is re
 listing, whose SHA-256 is the artifact's digest: files that changed, that are missing or that came along are an error.
 """
 
+import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +14,7 @@ from lineage.activity import activity
 from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
 from lineage.private_files import SOURCES
 from lineage.records import Artifact
-from lineage.storage.large_files import copied
-from lineage.storage.objects import cached_sha256
+from lineage.storage.objects import NO_LINK, PIECE, cached_sha256
 from lineage.storage.tree import Tree, TreeFile, files_listed, listed, regular_files
 from lineage.workspace import Workspace
 
@@ -113,7 +114,7 @@ def copy_artifact(workspace: Workspace, artifact: Artifact, folder: Path) -> lis
         target = folder / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            changed = copied(source, target) != file.sha256
+            changed = _copied(source, target) != file.sha256
         except FileNotFoundError:
             raise UnknownRecord(
                 f"artifact {artifact.name}: {file.path} is missing; restore it from a copy, or add the artifact again"
@@ -127,6 +128,17 @@ def copy_artifact(workspace: Workspace, artifact: Artifact, folder: Path) -> lis
             )
         written.append(target)
     return written
+
+
+def _copied(source: Path, target: Path) -> str:
+    """Copy a file's bytes over ``target`` and return their SHA-256, in hex; a link as ``source`` is an ``OSError``."""
+    hashed = hashlib.sha256()
+    descriptor = os.open(source, os.O_RDONLY | NO_LINK)
+    with os.fdopen(descriptor, "rb") as read, target.open("wb") as written:
+        while piece := read.read(PIECE):
+            hashed.update(piece)
+            written.write(piece)
+    return hashed.hexdigest()
 
 
 def pickled(path: Path, tree: Tree) -> tuple[str, ...]:

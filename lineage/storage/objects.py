@@ -21,12 +21,14 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from lineage.errors import DigestMismatch, LineageError, UnknownRecord
+from lineage.errors import BadInput, DigestMismatch, LineageError, UnknownRecord
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ASIDE = ".aside-"
 PIECE = 1 << 20
 """Bytes that are read or written at a time of what may be large."""
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""With which opening a link is an error, where the system has that."""
 _YOUNG_SECONDS = 10
 """Seconds within which a file that is stored again keeps its time; a purge spares what is younger than a minute."""
 _SECOND_NS = 1_000_000_000
@@ -149,9 +151,12 @@ class Incoming:
         return self._hash.hexdigest()
 
     def copy(self, source: Path) -> None:
-        """Write the bytes of a file, piece by piece; :class:`~lineage.errors.LineageError` if it cannot be read."""
+        """Write the bytes of a file, piece by piece.
+
+        Raises :class:`~lineage.errors.LineageError` if it cannot be read, or is a link.
+        """
         try:
-            with source.open("rb") as file:
+            with os.fdopen(os.open(source, os.O_RDONLY | NO_LINK), "rb") as file:
                 while piece := file.read(PIECE):
                     self.write(piece)
         except OSError as problem:
@@ -239,11 +244,20 @@ class Objects:
             self.touch(digest)
         return digest
 
-    def put_file(self, source: Path) -> str:
-        """Store the bytes of a file, piece by piece, and return their digest."""
+    def put_file(self, source: Path, *, expected: str | None = None) -> str:
+        """Store the bytes of a file, piece by piece, and return their digest.
+
+        With the one that is ``expected``, what is stored already is not read again, and other bytes are a
+        :class:`~lineage.errors.BadInput`.
+        """
+        if expected is not None and self.is_whole(expected):
+            self.touch(expected)
+            return expected
         incoming = Incoming(self)
         try:
             incoming.copy(source)
+            if expected not in (None, incoming.digest):
+                raise BadInput(f"{source}: changed while it was read; let what writes it end, then repeat")
             return incoming.keep()
         finally:
             incoming.discard()
