@@ -225,8 +225,7 @@ class DvcPlan:
     dropped: tuple[_Entry, ...]
     renamed: tuple[_Entry, ...]
     runs: tuple[RunFile, ...]
-    temporaries: tuple[Path, ...]
-    """Copies that a killed DVC left in a store, of whatever it was copying; or that are being made."""
+    stores: Stores
 
     @classmethod
     def of(
@@ -274,7 +273,7 @@ class DvcPlan:
             dropped=tuple(dropped),
             renamed=tuple(each for each, _ in hit if each not in dropped),
             runs=tuple(file for file, run in past if (run.read | run.made) & lost or file.names(lost)),
-            temporaries=tuple(stores.temporaries()),
+            stores=stores,
         )
 
     def traces(self) -> list[str]:
@@ -292,7 +291,7 @@ class DvcPlan:
         paths = [path for path in self._files() if lies_within(path, root)]
         paths += [Path(place.path(oid)) for place, oid in self.objects if place.is_local]
         paths += [Path(run.path) for run in self.runs if run.place.is_local]
-        paths += self.temporaries
+        paths += self.stores.temporaries
         records = [place.path(oid) for place, oid in self.objects if not place.is_local]
         records += [f"{run.place.name}: run {run.name}" for run in self.runs if not run.place.is_local]
         rewritten = [f"{self._name(each)} names its folder without it" for each in self.renamed]
@@ -308,7 +307,7 @@ class DvcPlan:
         planned, left = self.deletion(), list[str]()
         left += filter(None, (_delete(place, oid, self.folders.get(oid)) for place, oid in self.objects))
         files = delete_files(Deletion(paths=self._files()), Path(self.repo.root_dir))
-        left += (f"{path} is still being written" for path in delete_abandoned(self.temporaries))
+        left += (f"{path} is still being written" for path in delete_abandoned(self.stores.temporaries))
         stages = [each for each in self.dropped if each.stage]
         for path in {each.path for each in (*stages, *self.renamed)}:
             self._rewrite(path)

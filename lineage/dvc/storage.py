@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ class Stores:
                     seen.add(path)
                     yield path
 
+    @cached_property
     def temporaries(self) -> list[Path]:
         """Return the files on this machine that DVC began to copy into a store, or is copying now."""
         return [path for path in self.local_files() if _TEMPORARY.fullmatch(path.name)]
