@@ -79,7 +79,7 @@ def utility_check(
     share = None
     losses = ["nothing that was trained on removable data is left in the release"] if emptied else []
     if headline is None or headline.before is None or headline.after is None:
-        unmeasured = "there were no items to measure on"
+        unmeasured = "there were no items to measure on, or the model gave no measure of them"
     elif not (isfinite(headline.before) and isfinite(headline.after)):
         unmeasured = f"{headline.metric} on {headline.shard} data is not a finite number"
     else:
