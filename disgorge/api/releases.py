@@ -11,9 +11,10 @@ from disgorge.api.holds import settled_lines
 from disgorge.errors import Refused, ReleaseContained, WrongUse
 from disgorge.method import Items
 from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
+from disgorge.release.patterns import resolved
 from disgorge.release.places import places_of, record_place
 from disgorge.release.serving import settle
-from disgorge.release.train import change_of_code, contained, lay_out, resolved, train_release
+from disgorge.release.train import change_of_code, contained, lay_out, train_release
 from disgorge.report.images import sample_grid
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words

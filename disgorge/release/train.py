@@ -7,9 +7,6 @@ finds, and a name is never said to be served before it is.
 A training holds the workspace's turn, as removals do: see :mod:`disgorge.workspace_lock`.
 """
 
-from dataclasses import replace
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from disgorge.errors import ReleaseContained
@@ -28,11 +25,10 @@ from disgorge.training.runners.declared import method_of_model
 from disgorge.workspace_lock import turn
 from lineage.artifacts.files import problem_with
 from lineage.artifacts.named import artifact_digests
-from lineage.catalog.catalog import Catalog
+from lineage.catalog.catalog import Catalog, did_you_mean
 from lineage.errors import DigestMismatch, UnknownRecord
 from lineage.ledger.fact_kinds import CompositionFact, FactBody
 from lineage.records import Component, Composition, Release, Shard
-from lineage.shards.files import shard_rows
 from lineage.workspace import Workspace
 
 
@@ -80,48 +76,6 @@ def lay_out(workspace: Workspace, spec: ModelSpec, *, folder: Path | None = None
     return layout_of(method_of_model(spec, folder=folder), spec, shards_for(workspace, spec))
 
 
-def resolved(workspace: Workspace, spec: ModelSpec) -> ModelSpec:
-    """Return a model whose shards are named each: patterns are looked up once, now, and the names are what is stored.
-
-    ``*`` and ``?`` match in names, ``source:`` and ``license:`` go before a pattern for those, and ``!`` before one
-    takes shards out again. Core, select and evaluation shards are never meant by a pattern.
-    """
-    if not any(_is_pattern(name) for name in spec.shards):
-        return spec
-    with Catalog.of(workspace) as catalog:
-        there = sorted(catalog.shards(), key=lambda shard: shard.name)
-    select = spec.parameters.get("select", ())
-    others = {*spec.core, *spec.evaluate, *select}
-    names: dict[str, None] = {}
-    for pattern in spec.shards:
-        if not _is_pattern(pattern):
-            names[pattern] = None
-            continue
-        matches = [shard.name for shard in there if _matches(workspace, shard, pattern.removeprefix("!"))]
-        if pattern.startswith("!"):
-            names = {name: None for name in names if name not in matches}
-        elif not matches:
-            raise UnknownRecord(f"model {spec.release} names {pattern!r}, which no live shard matches; correct it")
-        else:
-            names |= dict.fromkeys(name for name in matches if name not in others)
-    if not names:
-        raise UnknownRecord(f"model {spec.release}: its patterns leave no shard; correct them")
-    return replace(spec, shards=(*(name for name in names if name not in select), *select))
-
-
-def _is_pattern(name: str) -> bool:
-    return name.startswith(("!", "source:", "license:")) or any(letter in name for letter in "*?")
-
-
-def _matches(workspace: Workspace, shard: Shard, pattern: str) -> bool:
-    """Whether a shard is meant: by its name, or because all its items have such a source, or such a license."""
-    kind, _, rest = pattern.partition(":")
-    if kind not in ("source", "license"):
-        return fnmatchcase(shard.name, pattern)
-    values = {getattr(item, kind) or getattr(shard, kind) or "" for item in shard_rows(workspace, shard.digest)}
-    return all(value and fnmatchcase(value, rest) for value in values)
-
-
 def change_of_code(workspace: Workspace, spec: ModelSpec, *, folder: Path | None = None) -> str:
     """Return in words that local code differs from what a release was trained with, "" if it does not, or has none."""
     held, now = release_of(workspace, spec.release, spec.alias), method_of_model(spec, folder=folder).code
@@ -151,8 +105,7 @@ def shards_for(workspace: Workspace, spec: ModelSpec) -> dict[str, Shard]:
             f"model file"
         )
     if missing:
-        close = get_close_matches(missing[0], shards, n=3)
-        perhaps = f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+        perhaps = did_you_mean(missing[0], shards)
         raise UnknownRecord(
             f"model {spec.release} names {', '.join(map(repr, missing))}, which no live shard is called{perhaps}; add "
             f"it with `disgorge shard add`, or take it out of the model file"

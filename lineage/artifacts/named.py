@@ -1,9 +1,8 @@
 """Artifacts by the names that a model has for them."""
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
-from lineage.catalog.catalog import Catalog
+from lineage.catalog.catalog import Catalog, did_you_mean
 from lineage.errors import UnknownRecord
 
 
@@ -14,8 +13,7 @@ def artifact_digests(catalog: Catalog, names: Sequence[str], *, of: str) -> dict
     """
     recorded = {artifact.name: artifact.digest for artifact in catalog.artifacts(live=False)}
     if unknown := [name for name in names if name not in recorded]:
-        near = get_close_matches(unknown[0], recorded, n=3)
-        perhaps = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        perhaps = did_you_mean(unknown[0], recorded)
         raise UnknownRecord(
             f"model {of} names the artifact {unknown[0]!r}, which is not recorded{perhaps}; add it with `disgorge "
             "artifact add`, or take it out of the model file"

@@ -125,7 +125,7 @@ class Catalog:
         """Return the live release under that name and alias; :class:`~lineage.errors.UnknownRecord`."""
         entry = self._state.releases.get((name, alias))
         if entry is None:
-            near = _near(f"{name}@{alias}", [release.id for release in self.releases()])
+            near = did_you_mean(f"{name}@{alias}", [release.id for release in self.releases()])
             raise UnknownRecord(f"no release {name}@{alias}{near}; `disgorge release list` shows those there are")
         if not entry.live:
             raise UnknownRecord(f"release {name}@{alias} was withdrawn; `disgorge release list --all` shows it")
@@ -237,7 +237,7 @@ class Catalog:
         """
         found = trace_of(self._state, self._items, self._whole(start), up=up, down=down)
         if found is None:
-            raise UnknownRecord(f"nothing named {start!r} is recorded{_near(start, self._names())}")
+            raise UnknownRecord(f"nothing named {start!r} is recorded{did_you_mean(start, self._names())}")
         return found
 
     # How it is asked ---------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ class Catalog:
             gone = "retired" if what == "component" else "withdrawn"
             listed = "" if what == "component" else f"; `disgorge {what} list --all` shows it"
             raise UnknownRecord(f"{what} {named!r} was {gone}; give its digest to speak of what it was{listed}")
-        near = _near(named, [entry.record.name for entry in entries.values() if entry.live])
+        near = did_you_mean(named, [entry.record.name for entry in entries.values() if entry.live])
         near = near or ("" if what == "component" else f"; `disgorge {what} list` shows those there are")
         raise UnknownRecord(f"no {what} {named!r} is recorded{near}")
 
@@ -302,6 +302,7 @@ class Catalog:
                     )
 
 
-def _near(named: str, names: Iterable[str]) -> str:
+def did_you_mean(named: str, names: Iterable[str]) -> str:
+    """Return in words which of some names are like one that is not there, "" if none is."""
     close = get_close_matches(named, sorted(set(names)), n=3)
     return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""

@@ -7,7 +7,7 @@ import pytest
 
 from disgorge.errors import BadModel
 from disgorge.method import ModelSpec
-from disgorge.release.train import resolved
+from disgorge.release.patterns import resolved
 from disgorge.training.code.local import LocalCode, code_of_functions, libraries_of
 from disgorge.training.model_file import functions_of, model_spec
 from disgorge.training.runners.declared import method_of_model
