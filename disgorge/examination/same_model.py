@@ -62,9 +62,9 @@ def check_layout(
     start = time.perf_counter()
     composition, components = recorded
     code = code_made_with(workspace, (member.component for member in composition.members))
-    blueprints = laid_out(runner, spec_of(composition), shards, code=code)
-    digests = {each.name: each.digest for each in components}
     spec = spec_of(composition)
+    blueprints = laid_out(runner, spec, shards, code=code)
+    digests = {each.name: each.digest for each in components}
     with Catalog.of(workspace) as catalog:
         inputs = usable_artifacts(catalog, spec.artifact_names, of=spec.release)
     inputs |= {("shard", shard.name): shard.digest for shard in shards.values()}

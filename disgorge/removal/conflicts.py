@@ -19,6 +19,7 @@ from disgorge.request.together import as_one
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
 from lineage.catalog.selection import selected_items
+from lineage.ledger.fact_kinds import WITHDRAWALS
 from lineage.records import Selector
 from lineage.shards.files import shard_rows
 from lineage.storage.file_types import holds
@@ -107,12 +108,9 @@ def purges_of(workspace: Workspace, case: Case) -> PurgeDetail:
     return begun_plan(workspace, str(case.plan)).purges
 
 
-_WITHDRAWN = ("shard-withdrawn", "artifact-withdrawn")
-
-
 def _began(case: Case) -> float:
     """Return the place in the ledger from which on a request withdrew items; beyond all of it if it withdrew none."""
-    return min((fact.seq for fact in case.facts if fact.kind in _WITHDRAWN), default=inf)
+    return min((fact.seq for fact in case.facts if fact.kind in WITHDRAWALS), default=inf)
 
 
 def _until(case: Case) -> str:

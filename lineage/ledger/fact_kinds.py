@@ -100,6 +100,10 @@ class ArtifactWithdrawnFact(FactBody):
     plan: str = field(default="", metadata={LEFT_OUT: True})
 
 
+WITHDRAWALS = (ShardWithdrawnFact.kind_of_fact, ArtifactWithdrawnFact.kind_of_fact)
+"""Kinds of facts that withdraw inputs."""
+
+
 @dataclass(frozen=True, slots=True)
 class ComponentFact(FactBody):
     """A component was trained, or trained again."""

@@ -15,6 +15,7 @@ from disgorge.request.particulars import is_erased, selectors_of
 from disgorge.request.withdrawn.forget_list import forgotten
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.selection import selected_artifacts, selected_items
+from lineage.ledger.fact_kinds import WITHDRAWALS
 from lineage.plural import counted
 from lineage.records import Selector
 from lineage.shards.files import shard_rows
@@ -193,7 +194,7 @@ def _way_on_once_withdrawn(request: str, blocking: Sequence[Overlap]) -> str:
 
 def _is_unpurged(case: Case) -> bool:
     """Whether items were withdrawn for a request and not purged since."""
-    withdrawn = [fact.seq for fact in case.facts if fact.kind in ("shard-withdrawn", "artifact-withdrawn")]
+    withdrawn = [fact.seq for fact in case.facts if fact.kind in WITHDRAWALS]
     return max(withdrawn, default=0) > max((fact.seq for fact in case.facts if fact.kind == "purged"), default=0)
 
 
