@@ -51,6 +51,12 @@ def test_what_is_left_out_is_as_the_value_has_it() -> None:
     assert model_spec(LEAST, name="m") == ModelSpec("r", "m", (), ("a",))
 
 
+def test_a_key_of_the_function_method_in_another_ones_file_says_whose_it_is() -> None:
+    """As where the method is misspelled."""
+    with pytest.raises(BadModel, match="^m: train: belongs to `method: function`; write that method, or take it out$"):
+        model_spec(LEAST | {"method": "functions", "train": "mine:fit"}, name="m")
+
+
 def test_the_file_has_every_field_of_the_value_and_no_other() -> None:
     assert set(_ModelFile.model_fields) == {field.name for field in fields(ModelSpec)}
 
