@@ -20,7 +20,7 @@ from lineage.workspace import Workspace
 from tests.lineage.test_shards import files
 
 HEAD = "id,who,region,stars\n"
-PEOPLE = ["Ann Lee", "bob", " ann  LEE", "Zoë", "ZOE\u0308", "cy", "dee", "eve", "fay", "gus"]
+PEOPLE = ["Ann Lee", "bob", " ann  LEE", "Zoë", "ZOE\u0308", "cyril", "dora", "evelyn", "fay", "gus"]
 
 
 @pytest.fixture
