@@ -219,7 +219,7 @@ def _problems(error: ValidationError, kind: type[_ModelFile]) -> str:
         where = ".".join(_named(str(part)) for part in problem["loc"])
         words = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden" and where in _OF_FUNCTION:
-            words = f"belongs to `method: {FUNCTION}`; write that method, or take it out"
+            words = f"unknown; it belongs to `method: {FUNCTION}`: write that method, or take it out"
         elif problem["type"] == "extra_forbidden":
             words = f"unknown; take it out or correct its name (known are {', '.join(kind.model_fields)})"
         elif problem["type"] == "missing":
