@@ -53,7 +53,8 @@ def test_what_is_left_out_is_as_the_value_has_it() -> None:
 
 def test_a_key_of_the_function_method_in_another_ones_file_says_whose_it_is() -> None:
     """As where the method is misspelled."""
-    with pytest.raises(BadModel, match=r"^m: train: unknown; it belongs to `method: function`: write that method, or take it out$"):
+    said = r"^m: train: unknown; it belongs to `method: function`: write that method, or take it out$"
+    with pytest.raises(BadModel, match=said):
         model_spec(LEAST | {"method": "functions", "train": "mine:fit"}, name="m")
 
 
