@@ -16,13 +16,13 @@ from policies.request import OWN_DECISION, Standing
 from policies.taxonomy import Defect, Refusal, Scope
 
 if TYPE_CHECKING:
-    from disgorge.api import artifacts, checks, decisions, doctor, filing, holds, lineage, plans, policies  # isort: split
-    from disgorge.api import releases, requests, shards, workspace
+    from disgorge.api import artifacts, checks, decisions, filing, holds, lineage, plans, policies  # isort: split
+    from disgorge.api import releases, requests, shards, training, workspace
 
 __all__ = [
     "OWN_DECISION", "Defect", "EventKind", "Pace", "Progress", "Refusal", "Scope", "Standing",
-    "artifacts", "checks", "decisions", "doctor", "filing", "holds", "lineage", "plans", "policies", "releases",
-    "requests", "shards", "workspace",
+    "artifacts", "checks", "decisions", "filing", "holds", "lineage", "plans", "policies", "releases",
+    "requests", "shards", "training", "workspace",
 ]  # fmt: skip
 
 

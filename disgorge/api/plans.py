@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.api.releases import worker_count
+from disgorge.api.training import worker_count
 from disgorge.errors import DataHeld, Refused, WrongUse
 from disgorge.evidence.checks import REFERENCES, Utility
 from disgorge.evidence.utility import change_words

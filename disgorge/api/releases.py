@@ -1,20 +1,17 @@
-"""Releases: training, listing, showing and asking them, and recording where else they are served."""
+"""Releases: listing, showing and asking them, and recording where else they are served."""
 
 import base64
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from disgorge.api.holds import settled_lines
-from disgorge.errors import Refused, ReleaseContained, WrongUse
+from disgorge.errors import Refused, WrongUse
 from disgorge.method import Items
-from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
-from disgorge.release.patterns import resolved
 from disgorge.release.places import places_of, record_place
 from disgorge.release.serving import settle
-from disgorge.release.train import change_of_code, contained, lay_out, train_release
+from disgorge.release.train import contained
 from disgorge.report.images import sample_grid
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
@@ -22,15 +19,10 @@ from disgorge.result import Listing, Result, require_name
 from disgorge.tracking.registry import registry_or_none
 from disgorge.training.answer import Draw
 from disgorge.training.ask import SHOWN, Answers, ask, question_about
-from disgorge.training.make import Made
-from disgorge.training.model_file import read_model_file
-from disgorge.training.progress import Progress
 from disgorge.training.runners.local import Workers
-from disgorge.training.runners.watched import Watched
-from disgorge.training.sandbox.levels import level_line, reached
 from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
-from lineage.plural import counted, seconds
+from lineage.plural import counted
 from lineage.records import Component, Composition, Json, Member, Release, plain
 from lineage.shown import Attention, Table, short, table
 from lineage.storage.content import item_digests
@@ -298,147 +290,3 @@ def _uses(component: Component | None, names: dict[str, str]) -> str:
     if component is None:
         return "not recorded"
     return ", ".join(f"{names.get(use.digest, short(use.digest))} ({use.role.value})" for use in component.uses)
-
-
-@dataclass(frozen=True, slots=True)
-class Trained(Result):
-    """A release and what it is made of; ``stopped_by`` are the requests whose holds keep it from being served."""
-
-    release: str
-    alias: str
-    made: Made
-    stopped_by: tuple[str, ...]
-
-    def plain(self) -> Json:
-        """Return the release, its composition, and of each component whether it was trained or there already."""
-        components = [
-            {"name": c.name, "kind": c.kind, "digest": c.digest, "cost": plain(c.cost),
-             "trained": c.name in self.made.trained}
-            for c in self.made.components
-        ]  # fmt: skip
-        values: dict[str, Any] = {"release": self.release, "alias": self.alias, "stopped_by": self.stopped_by}
-        return values | {"composition": self.made.composition.digest, "components": components}
-
-
-def train(
-    workspace: Workspace, model: Path | str, *, workers: int | None = None, progress: Progress | None = None
-) -> Trained:
-    """Train what is missing of a model, record what learned from what, and release it under its alias.
-
-    ``model`` is MODEL.yaml: method, shards, release name, parameters. ``workers`` is how many processes train at once,
-    by default as the variable DISGORGE_WORKERS has it.
-    """
-    spec, folder = resolved(workspace, read_model_file(Path(model))), Path(model).parent
-    progress = progress or Progress()
-    with Workers(workspace, count=workers or worker_count(), say=progress.say) as processes:
-        total = sum(max(blueprint.steps, 1) for blueprint in lay_out(workspace, spec, folder=folder))
-        if changed := change_of_code(workspace, spec, folder=folder):
-            progress.say(changed)
-        try:
-            watched = Watched(processes, progress, total=total)
-            trained = train_release(workspace, spec, watched, folder=folder)
-        except ReleaseContained as held:
-            raise Refused(str(held)) from None
-    stopped = stopped_releases(workspace.ledger.facts(), docket(workspace)).get((spec.release, spec.alias), ())
-    rows = [
-        (c.name, c.kind, "trained" if c.name in trained.trained else "there already", c.cost.steps,
-         seconds(c.cost.seconds), short(c.digest))
-        for c in trained.components
-    ]  # fmt: skip
-    named = f"{spec.release}@{spec.alias}"
-    held_back = f"{named} is not served: {stopped_words(stopped)}, because it learned from held items"
-    shown = (
-        table("component", "kind", "", "steps", "took", "digest", rows=rows),
-        f"composition {trained.composition.digest}",
-        f"released as {named}",
-        *((Attention(held_back),) if stopped else ()),
-    )
-    return Trained(spec.release, spec.alias, trained, stopped, shown=shown)
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentsAttested(Result):
-    """What shows where components come from by now, which were run for it, and why releases were left out."""
-
-    outcome: Outcome
-
-    @property
-    def exit_code(self) -> int:
-        """0, 1 where a run showed that something is wrong, or 4 where the environment here leaves that open."""
-        failed = [p.problem for p in self.outcome.parts if p.problem is not None and not p.problem.expected]
-        return 0 if not failed else 4 if all(problem.elsewhere for problem in failed) else 1
-
-    def plain(self) -> Json:
-        """Return each component with its runs, what shows it, and what is the matter with it."""
-        components = [
-            {"name": p.component.name, "digest": p.component.digest, "runs": p.runs, "problem": plain(p.problem),
-             "standing": plain(p.standing) | {"shown_by": p.standing.shown_by}}
-            for p in self.outcome.parts
-        ]  # fmt: skip
-        return {"components": components, "left_out": list(self.outcome.left_out)}
-
-
-def attest(
-    workspace: Workspace,
-    release: str | None = None,
-    *,
-    again: bool = False,
-    component: str | None = None,
-    recipe: Path | str | None = None,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> ComponentsAttested:
-    """Run what lacks an attestation at this machine's level, and record the runs; of every live release, or of one.
-
-    With ``again`` what no second run made again is also run a second time. With ``component`` and ``recipe``, a
-    MODEL.yaml, a component recorded from outside gets the recipe which that model lays out for it, if its very bytes
-    come out.
-    """
-    if (component is None) != (recipe is None):
-        raise WrongUse("--component and --recipe go together; give the component's name and its MODEL.yaml")
-    if component is not None and (release is not None or again):
-        raise WrongUse("--component is about one component; leave RELEASE and --again out")
-    spec = read_model_file(Path(recipe)) if recipe is not None else None
-    confinement = reached()
-    with Workers(workspace, count=workers or worker_count()) as processes:
-        runner = Watched(processes, progress or Progress(), did="ran", doing="running ")
-        try:
-            if component is not None and spec is not None:
-                outcome = attest_component(workspace, runner, component, spec, level=confinement.level)
-            else:
-                outcome = attest_releases(workspace, runner, release, level=confinement.level, again=again)
-        except ReleaseContained as held:
-            raise Refused(str(held)) from None
-    rows = [
-        (p.component.name, p.runs, p.standing.level, _shown_by(p), short(p.component.digest)) for p in outcome.parts
-    ]
-    shown: tuple[str | Table, ...] = (
-        table("component", "runs", "confinement", "shown by", "digest", rows=rows, empty="no component is served"),
-        level_line(confinement),
-        *(Attention(line) for p in outcome.parts for line in _problem_lines(p, changed=component is None)),
-        *(Attention(why) for why in outcome.left_out),
-    )
-    return ComponentsAttested(outcome, shown=shown)
-
-
-def _shown_by(part: Part) -> str:
-    return part.standing.shown_by or "one run that was not confined"
-
-
-def _problem_lines(part: Part, *, changed: bool) -> Iterator[str]:
-    """Yield what is the matter with a component; ``changed`` is whether its run is recorded all the same."""
-    if (problem := part.problem) is not None:
-        where = (
-            f"; this environment is not the recorded one: {'; '.join(problem.elsewhere)}" if problem.elsewhere else ""
-        )
-        yield f"{part.component.name}: {problem.words}{where}{'' if changed else '; nothing was changed'}"
-    elif not part.standing.stands:
-        yield part.standing.why
-
-
-def worker_count() -> int:
-    """Return how many processes train at once: ``DISGORGE_WORKERS``, 2 by default."""
-    given = os.environ.get("DISGORGE_WORKERS", "2")
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= 256:  # more is a typing error
-        raise WrongUse(f"DISGORGE_WORKERS is {given!r}; set it to a number of processes from 1 to 256, or unset it")
-    return int(given)

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import typer
 
-from disgorge.cli import artifact, checks, decide, demo, execute, ledger, policy, release, request, shard, workspace
+from disgorge.cli import artifact, checks, decide, execute, ledger, policy, release, request, shard, train, workspace
 from disgorge.cli.output.errors import INTERRUPTED, Verbs
 from disgorge.cli.output.heartbeat import heartbeat
 
@@ -24,12 +24,12 @@ app = typer.Typer(
 
 app.command("init")(workspace.init)
 app.command("doctor")(workspace.doctor)
-app.command("demo")(demo.demo)
+app.command("demo")(workspace.demo)
 app.command("audit")(checks.audit)
 app.command("trace")(workspace.trace)
 app.command("verify")(checks.verify)
-app.command("train")(workspace.train)
-app.command("attest")(workspace.attest)
+app.command("train")(train.train)
+app.command("attest")(train.attest)
 app.add_typer(shard.app, name="shard")
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(request.app, name="request")

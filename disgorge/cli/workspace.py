@@ -1,15 +1,16 @@
-"""``disgorge init``, ``doctor``, ``train``, ``attest`` and ``trace``: a workspace, models and what they learned."""
+"""``disgorge init``, ``doctor``, ``trace`` and ``demo``: a workspace, and what learned from what in it."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from disgorge import api
-from disgorge.cli.options import AsJson, References, Svg, Text, argument, option
+from disgorge.cli.options import AsJson, References, Svg, argument, option
 from disgorge.cli.output import tables as show
-from disgorge.cli.output.errors import going_on
-from disgorge.cli.output.progress import shown
+from disgorge.errors import WrongUse
 
 
 def init(
@@ -24,44 +25,7 @@ def init(
 
 def doctor(as_json: AsJson = False) -> None:
     """Say what this machine has and lacks for confined training: level, why, and how to raise it. Changes nothing."""
-    show.result(api.doctor.doctor(api.doctor.workspace_here()), as_json)
-
-
-def train(
-    model: Annotated[Path, argument("MODEL", "MODEL.yaml: method, shards, release name, parameters.")],
-    as_json: AsJson = False,
-) -> None:
-    """Train what is missing of a model, record what learned from what, and release it under its alias."""
-    again = f"interrupted; components that were finished stand, go on with `disgorge train {model}`"
-    workspace = api.workspace.open_workspace()
-    with going_on(lambda: again), shown(quiet=as_json) as display:
-        trained = api.releases.train(workspace, model, progress=display)
-    show.result(trained, as_json)
-
-
-def attest(
-    release: Annotated[
-        str | None, argument("RELEASE", "NAME or NAME@ALIAS; every live release by default.", show_default=False)
-    ] = None,
-    again: Annotated[bool, option("--again", "Also run a second time what no second run made again.")] = False,
-    component: Annotated[Text, option("--component", "A component recorded from outside; goes with --recipe.")] = None,
-    recipe: Annotated[
-        Path | None, option("--recipe", "MODEL.yaml that lays that component out: its recipe, if its bytes come out.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run components that lack an attestation, confined, and record the runs, so that no removal has to.
-
-    Exit 1 if a run made other bytes than are recorded, 4 if the environment here may be why.
-    """
-    words = "interrupted; runs that were finished are recorded, run the same command again to go on"
-    workspace = api.workspace.open_workspace()
-    with going_on(lambda: words), shown(quiet=as_json) as display:
-        attested = api.releases.attest(
-            workspace, release, again=again, component=component, recipe=recipe, progress=display
-        )
-    show.result(attested, as_json)
-    raise typer.Exit(attested.exit_code)
+    show.result(api.workspace.doctor(api.workspace.workspace_here()), as_json)
 
 
 def trace(
@@ -79,3 +43,19 @@ def trace(
     workspace = api.workspace.open_workspace()
     traced = api.lineage.trace(workspace, start, up=up, down=down, subject=subject, references=every, svg=svg)
     show.result(traced, as_json)
+
+
+def demo(
+    folder: Annotated[
+        str, argument("FOLDER", "The workspace to make; one of the demo's own is made anew.")
+    ] = "demo-workspace",
+) -> None:
+    """Make a workspace of real digits and take three removal requests all the way; run it in the repository."""
+    sys.path.insert(0, os.getcwd())
+    try:
+        from examples.digits.demo import main
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] != "examples":
+            raise
+        raise WrongUse("the demo's data and story come with the repository; run `disgorge demo` in a clone") from None
+    raise typer.Exit(main(folder))

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from benchmarks.gpu import measure, rows
-from disgorge.api.doctor import doctor
 from disgorge.api.plans import plan as plan_of
+from disgorge.api.workspace import doctor
 from disgorge.errors import BadModel, EnvironmentDiffers, ExecutionFailed
 from disgorge.layout import layout_of
 from disgorge.method import method_named, recipe_for
@@ -264,7 +264,7 @@ def test_a_model_of_a_gpu_answers_on_the_cpu_where_there_is_none(
 
 def test_the_doctor_names_the_gpu_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor().gpu is None
-    monkeypatch.setattr("disgorge.api.doctor.gpu", lambda: Gpu(H100["model"], H100["driver"]))
+    monkeypatch.setattr("disgorge.api.workspace.gpu", lambda: Gpu(H100["model"], H100["driver"]))
     found = doctor()
     assert found.plain()["gpu"] == {"model": H100["model"], "driver": H100["driver"]}
     assert f"{H100['model']}, driver {H100['driver']}" in str(found.shown)

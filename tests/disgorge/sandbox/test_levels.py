@@ -183,22 +183,22 @@ def test_a_variable_lowers_the_level_and_raises_none(pretended: Pretended, monke
 def test_the_doctor_names_level_and_remedy(pretended: Pretended, workspace: Workspace) -> None:
     said = "bwrap: setting up uid map: Permission denied"
     pretended("--unshare-all", said)
-    found = api.doctor.doctor(workspace)
+    found = api.workspace.doctor(workspace)
     plain = found.plain()
     assert plain["confinement"]["level"] != "namespace"
     assert plain["confinement"]["why"].startswith(said)
     assert plain["confinement"]["raise_by"] == "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     assert plain["signing_key"] == "there"
     assert {"torch", "mlflow", "dvc"} == set(plain["libraries"])
-    assert api.doctor.doctor().signing_key is None
+    assert api.workspace.doctor().signing_key is None
 
 
 def test_full_shared_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")(64 << 20, 64 << 20, 0)
-    monkeypatch.setattr("disgorge.api.doctor.shutil.disk_usage", lambda path: usage)
-    lines = [line for line in api.doctor.doctor().shown if isinstance(line, str) and "/dev/shm" in line]
+    monkeypatch.setattr("disgorge.api.workspace.shutil.disk_usage", lambda path: usage)
+    lines = [line for line in api.workspace.doctor().shown if isinstance(line, str) and "/dev/shm" in line]
     assert len(lines) == 1
     assert "has 0 MiB free" in lines[0]
 

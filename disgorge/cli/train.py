@@ -1,0 +1,49 @@
+"""``disgorge train`` and ``disgorge attest``: models, and what shows where their components come from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from disgorge import api
+from disgorge.cli.options import AsJson, Text, argument, option
+from disgorge.cli.output import tables as show
+from disgorge.cli.output.errors import going_on
+from disgorge.cli.output.progress import shown
+
+
+def train(
+    model: Annotated[Path, argument("MODEL", "MODEL.yaml: method, shards, release name, parameters.")],
+    as_json: AsJson = False,
+) -> None:
+    """Train what is missing of a model, record what learned from what, and release it under its alias."""
+    again = f"interrupted; components that were finished stand, go on with `disgorge train {model}`"
+    workspace = api.workspace.open_workspace()
+    with going_on(lambda: again), shown(quiet=as_json) as display:
+        trained = api.training.train(workspace, model, progress=display)
+    show.result(trained, as_json)
+
+
+def attest(
+    release: Annotated[
+        str | None, argument("RELEASE", "NAME or NAME@ALIAS; every live release by default.", show_default=False)
+    ] = None,
+    again: Annotated[bool, option("--again", "Also run a second time what no second run made again.")] = False,
+    component: Annotated[Text, option("--component", "A component recorded from outside; goes with --recipe.")] = None,
+    recipe: Annotated[
+        Path | None, option("--recipe", "MODEL.yaml that lays that component out: its recipe, if its bytes come out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run components that lack an attestation, confined, and record the runs, so that no removal has to.
+
+    Exit 1 if a run made other bytes than are recorded, 4 if the environment here may be why.
+    """
+    words = "interrupted; runs that were finished are recorded, run the same command again to go on"
+    workspace = api.workspace.open_workspace()
+    with going_on(lambda: words), shown(quiet=as_json) as display:
+        attested = api.training.attest(
+            workspace, release, again=again, component=component, recipe=recipe, progress=display
+        )
+    show.result(attested, as_json)
+    raise typer.Exit(attested.exit_code)
