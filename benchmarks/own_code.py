@@ -102,7 +102,7 @@ def make_workspace(folder: Path, parts: int, parameters: Figures) -> None:
 def write_model(folder: Path, parameters: Figures) -> None:
     """Write the model file; JSON is YAML."""
     model = {"release": "own", "method": "function", "train": "own:train", "predict": "own:predict", "task": "regress"}
-    model |= {"layout": "isolated", "shards": ["part-*", "rows-*"], "parameters": parameters}
+    model |= {"layout": "isolated", "shards": ["*part-*"], "parameters": parameters}
     (folder / "model.yaml").write_text(json.dumps(model))
 
 

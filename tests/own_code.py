@@ -7,6 +7,7 @@ from typing import Any
 from disgorge.method import ModelSpec
 from disgorge.training.make import Made, make
 from disgorge.training.model_file import model_spec
+from disgorge.training.recipe import Runner
 from disgorge.training.runners.declared import method_of_model
 from disgorge.training.runners.local import Workers
 from lineage.records import plain
@@ -36,10 +37,14 @@ class Case:
     def make(self, spec: ModelSpec, **how: Any) -> Made:
         """Train in processes of their own, and release."""
         with Workers(self.workspace, count=1, **how) as workers:
-            made = make(
-                self.workspace, spec, workers,
-                method=method_of_model(spec, folder=self.folder), shards=live_shards(self.workspace),
-            )  # fmt: skip
+            return self.make_with(workers, spec)
+
+    def make_with(self, runner: Runner, spec: ModelSpec) -> Made:
+        """Train, and release."""
+        made = make(
+            self.workspace, spec, runner,
+            method=method_of_model(spec, folder=self.folder), shards=live_shards(self.workspace),
+        )  # fmt: skip
         self.workspace.ledger.append("composition", {"composition": plain(made.composition)})
         body = {"name": spec.release, "alias": spec.alias, "composition": made.composition.digest}
         self.workspace.ledger.append("release", body)

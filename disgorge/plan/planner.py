@@ -22,7 +22,7 @@ from disgorge.plan.details import (
     parts_of,
 )
 from disgorge.plan.plan import Action, Plan, Share, Step, shards_after
-from disgorge.plan.remedies import Again, Hit, loss_of_use, remedies_for
+from disgorge.plan.remedies import Again, Hit, has_nothing_left, loss_of_use, remedies_for
 from disgorge.plan.required_checks import ALWAYS, required_checks
 from lineage.records import Component, Cost, Impact, Shard
 from policies.decision import Decision, Owed
@@ -93,12 +93,13 @@ def make_plan(
         gone = hit.built_on(impact.artifacts)
         found = (
             None
-            if asked or gone or owed.scope is Scope.WHOLE_LINEAGE
+            if asked or gone or owed.scope is Scope.WHOLE_LINEAGE or has_nothing_left(hit, methods, after)
             else remedies_for(hit, owed, methods, after, again=again)
         )
         if found is None:
             kept_apart = [c for c in (references or {}).get(hit.release, ()) if (c.name, c.digest) not in reached]
-            endings.append(_withdrawal(hit, owed, kept_apart, asked=asked, built_on=gone))
+            why = _why_withdrawn(owed, asked=asked, built_on=gone, emptied=has_nothing_left(hit, methods, after))
+            endings.append(_withdrawal(hit, kept_apart, why))
         else:
             remedies.extend(found)
             loss = loss_of_use(hit, methods[hit.composition], after)
@@ -180,16 +181,22 @@ def _renewal(hit: Hit, owed: Owed, *, loss: str) -> Iterator[Step]:
     yield step(Action.ADOPT, words, caveat=loss)
 
 
-def _withdrawal(hit: Hit, owed: Owed, references: Sequence[Component], *, asked: bool, built_on: Sequence[str]) -> Step:
-    """Return the step that destroys a release, its members, and the references that only its probes had a use for."""
+def _why_withdrawn(owed: Owed, *, asked: bool, built_on: Sequence[str], emptied: bool) -> str:
     if built_on:
-        why = f"it was built on {', '.join(built_on)}, and cannot be trained again without"
-    elif owed.scope is Scope.WHOLE_LINEAGE:
-        why = "the decision wants everything built on the data in whole or in part to go; partial removal is not enough"
-    elif asked:
-        why = "its destruction was asked for when the request was planned"
-    else:
-        why = "no registered remedy is strong enough for one of its components"
+        return f"it was built on {', '.join(built_on)}, and cannot be trained again without"
+    if owed.scope is Scope.WHOLE_LINEAGE:
+        return (
+            "the decision wants everything built on the data in whole or in part to go; partial removal is not enough"
+        )
+    if asked:
+        return "its destruction was asked for when the request was planned"
+    if emptied:
+        return "nothing is left to train any of its components on"
+    return "no registered remedy is strong enough for one of its components"
+
+
+def _withdrawal(hit: Hit, references: Sequence[Component], why: str) -> Step:
+    """Return the step that destroys a release, its members, and the references that only its probes had a use for."""
     return Step(
         id=f"withdraw-{hit.label}",
         action=Action.WITHDRAW,

@@ -83,6 +83,12 @@ class Hit:
         return sum((member.cost for member in self.members), Cost())
 
 
+def has_nothing_left(hit: Hit, methods: Mapping[str, Declared], shards: Mapping[str, Shard]) -> bool:
+    """Whether nothing is left to train any component of a release on."""
+    method = methods.get(hit.composition)
+    return method is not None and not layout_of(method, hit.spec, shards)
+
+
 def remedies_for(
     hit: Hit,
     owed: Owed,

@@ -212,8 +212,11 @@ def _take_standard_output() -> BinaryIO:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that gave the order ends, and with it standard input."""
-    while sys.stdin.buffer.read(1):
+    """End this process when the one that gave the order ends, and with it standard input.
+
+    Read without Python's buffer: a process that the job forks closes that first, and would wait for its lock for ever.
+    """
+    while os.read(0, 1):
         pass
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)  # what it started ends with it
