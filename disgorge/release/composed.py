@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from disgorge.errors import BadModel, WrongUse
+from disgorge.errors import WrongUse
 from disgorge.layout import blueprint_name, component_name, layout_of
 from disgorge.method import ModelSpec
 from disgorge.release.attest import NEEDED
@@ -51,11 +51,12 @@ def has_recipe(component: Component) -> bool:
 
 
 def code_that_answers(answering: Answering, folder: Path) -> Code:
-    """Return the local code of the function that answers; :class:`BadModel` for one that is not there."""
+    """Return the local code of the function that answers.
+
+    Raises :class:`~disgorge.errors.BadModel` for one that is not there.
+    """
     if answering.predict is None:
         return {}
-    if ":" not in answering.predict:
-        raise BadModel(f"predict: {answering.predict[:80]!r} names no function; write module:function")
     code = code_of_functions(declared(FUNCTION).entry, [answering.predict], folder=folder)
     require_functions(code, [answering.predict])
     return dict(code.tree.data) if code else {}

@@ -80,7 +80,9 @@ def function(
         (blueprint,) = layout_of(method, spec, shards)
         made: dict[str, Json] = recipe_for(method, blueprint, digests, spec)
         if strange := {*uses} ^ {*uses_of(made)}:
-            called = {digest: name for (_, digest), name in names.items()}
+            with Catalog.of(workspace) as catalog:
+                called = {each.digest: each.name for each in catalog.components(live=False)}
+            called |= {digest: name for (_, digest), name in names.items()}
             listed = ", ".join(sorted(f"{called.get(each.digest, each.digest[:12])} ({each.role})" for each in strange))
             raise BadInput(
                 f"recipe {train}: a function is given live shards in the roles train and select, and artifacts in the "

@@ -69,6 +69,9 @@ def code_of_functions(
     the working folder, and as Python does; ``declared`` are files and folders, relative to ``folder``, that belong to
     them. Raises :class:`~disgorge.errors.BadModel` for what is not there, and for data among the code.
     """
+    functions = tuple(functions)
+    if unnamed := [each for each in functions if not all(each.partition(":"))]:
+        raise BadModel(f"{unnamed[0][:80]!r} names no function; write module:function, as in reviews.fit:train")
     names = sorted({function.partition(":")[0].partition(".")[0] for function in functions})
     folders = tuple(dict.fromkeys((folder.absolute(), Path.cwd())))
     found = _found(names, folders)
