@@ -153,7 +153,11 @@ class Runs:
         if done.digest != component.digest:
             if done.digest not in there and not self.alone:
                 delete_component(self.workspace.objects, done.digest, keep=there)
-            self.problems[key] = differing(component, done.environment)
+            problem = differing(component, done.environment)
+            if not self.alone and not component.environment:
+                keeps = f"`disgorge attest --component {component.name}` keeps both, and measures them"
+                problem = replace(problem, words=f"{problem.words}; {keeps}")
+            self.problems[key] = problem
         facts: list[FactBody] = []
         if self.alone:
             name = component.name if done.digest == component.digest else beside(component.name)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disgorge.audit.rules import audit
 from disgorge.errors import BadModel, DisgorgeError, EnvironmentDiffers, ReleaseContained, WrongUse
 from disgorge.facts import ComponentAcceptedFact
 from disgorge.method import ModelSpec
@@ -125,7 +126,8 @@ def project(tmp_path: Path) -> Project:
         path = tmp_path / f"{name}.csv"
         rows = "".join(f"{name}-{row},{10 * place + row},{row % 2}\n" for row in range(4))
         path.write_text(f"subject,x,label\n{rows}")
-        add_shard(workspace, path, name=name, subject="subject", legal_basis="consent", check=False)
+        terms = {"subject": "subject", "legal_basis": "consent", "license": "MIT"}
+        add_shard(workspace, path, name=name, check=False, **terms)
     return Project(workspace, folder)
 
 
@@ -239,6 +241,22 @@ def test_a_component_with_its_function_named_is_attested_by_that(project: Projec
     assert (recorded.kind, recorded.recipe["parameters"]["train"]) == ("fitted", "hand_code:fit")
     outcome = project.attest("a")
     assert (outcome.beside, outcome.parts[0].problem, outcome.parts[0].standing.stands) == (None, None, True)
+
+
+def test_attesting_a_release_says_how_other_bytes_are_kept(project: Project) -> None:
+    project.record("a", counts=(1, 3), kind="", recipe=function("hand_code:fit", folder=project.folder))
+    project.compose("a")
+    with Workers(project.workspace, count=1) as workers:
+        (part,) = attest_releases(project.workspace, workers, "hand", level=Level.NAMESPACE).parts
+    assert part.problem is not None
+    assert part.problem.words.endswith("; `disgorge attest --component hand/a` keeps both, and measures them")
+    made = project.attest("hand/a").beside
+    assert made is not None
+    accept_component(project.workspace, "hand/a", made.digest, by="ann", registrar=project.registrar)
+    assert not project.compose("hand/a").words
+    with Workers(project.workspace, count=1) as workers:
+        (part,) = attest_releases(project.workspace, workers, "hand", level=Level.NAMESPACE).parts
+    assert (part.component.digest, part.runs, part.standing.stands) == (made.digest, 0, True)
 
 
 def test_the_recipe_is_that_of_the_model_file(project: Project) -> None:
@@ -375,6 +393,7 @@ def test_a_removal_drops_what_learned_from_the_data_and_certifies_once_the_rest_
     assert project.remove(source("a"), "R-2") == "certified"
     assert project.members() == ["hand/b"]
     assert not workspace.objects.exists(dropped.digest)
+    assert [each.id for each in audit(workspace)] == []
 
 
 def test_a_removal_trains_again_what_has_its_function_named(project: Project) -> None:
@@ -390,6 +409,7 @@ def test_a_removal_trains_again_what_has_its_function_named(project: Project) ->
     assert again.recipe["uses"][0]["digest"] == live_shards(project.workspace)["a"].digest
     assert project.remove(source("b"), "R-2") == "certified"
     assert project.members() == ["hand/a"]
+    assert [each.id for each in audit(project.workspace)] == []
 
 
 def test_a_person_in_what_has_no_recipe_costs_the_component_and_no_more(project: Project) -> None:
