@@ -60,13 +60,14 @@ def plan(
     withdraw: str | Collection[str] = (),
     probes: str | Collection[str] = (),
     retrain_untouched: bool = False,
+    current_code: bool = False,
 ) -> Planned:
     """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs.
 
     Several requests get one plan: their items are withdrawn together, each part is trained once, each has its report.
     ``withdraw`` names releases to destroy, whatever else could be done. ``probes`` names statistical probes to run
     besides, ``all`` every one; ``retrain_untouched`` trains again what is not touched and was made in another
-    environment.
+    environment, and ``current_code`` trains with the user's code of today in place of the stored one.
     """
     new_plan = plan_requests(
         workspace,
@@ -74,6 +75,7 @@ def plan(
         withdraw=several(withdraw),
         named=several(probes),
         retrain_untouched=retrain_untouched,
+        current_code=current_code,
     )
     following = f"next: disgorge request approve {new_plan.request} {short(new_plan.digest)} --by NAME"
     uses_gpu = any(spec.device == DEVICE for spec in trained_models(workspace, new_plan))

@@ -1,18 +1,19 @@
 """Training a model and attesting what was trained: what ``disgorge train`` and ``disgorge attest`` do."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from disgorge.errors import Refused, ReleaseContained, WrongUse
+from disgorge.method import ModelSpec
 from disgorge.release.attest import Outcome, Part, attest_releases
 from disgorge.release.own_function import function as function
 from disgorge.release.patterns import resolved
 from disgorge.release.recorded import accept_component, attest_component
 from disgorge.release.side_by_side import Measured, measure
-from disgorge.release.train import change_of_code, lay_out, train_release
+from disgorge.release.train import Model, change_of_code, lay_out, train_releases
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
 from disgorge.result import Result, require_name
@@ -48,6 +49,17 @@ class Trained(Result):
         return values | {"composition": self.made.composition.digest, "components": components}
 
 
+@dataclass(frozen=True, slots=True)
+class ModelsTrained(Result):
+    """Several releases, and what each is made of."""
+
+    models: tuple[Trained, ...]
+
+    def plain(self) -> Json:
+        """Return what is told of each."""
+        return [model.plain() for model in self.models]
+
+
 def train(
     workspace: Workspace, model: Path | str, *, workers: int | None = None, progress: Progress | None = None
 ) -> Trained:
@@ -56,32 +68,57 @@ def train(
     ``model`` is MODEL.yaml: method, shards, release name, parameters. ``workers`` is how many processes train at once,
     by default as the variable DISGORGE_WORKERS has it.
     """
-    spec, folder = resolved(workspace, read_model_file(Path(model))), Path(model).parent
+    return train_all(workspace, [model], workers=workers, progress=progress).models[0]
+
+
+def train_all(
+    workspace: Workspace,
+    models: Sequence[Path | str],
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> ModelsTrained:
+    """Train what is missing of several models, side by side, and release each: see :func:`train`."""
+    files = [Path(model) for model in models]
+    read = [Model(resolved(workspace, read_model_file(file)), file.parent) for file in files]
+    names = [model.spec.release for model in read]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise WrongUse(f"two of the model files make the release {twice!r}; train them one after the other")
     progress = progress or Progress()
     with Workers(workspace, count=workers or worker_count(), say=progress.say) as processes:
-        total = sum(max(blueprint.steps, 1) for blueprint in lay_out(workspace, spec, folder=folder))
-        if changed := change_of_code(workspace, spec, folder=folder):
-            progress.say(changed)
+        total = 0
+        for model in read:
+            blueprints = lay_out(workspace, model.spec, folder=model.folder)
+            total += sum(max(blueprint.steps, 1) for blueprint in blueprints)
+            if changed := change_of_code(workspace, model.spec, folder=model.folder):
+                progress.say(changed)
         try:
-            watched = Watched(processes, progress, total=total)
-            trained = train_release(workspace, spec, watched, folder=folder)
+            made = train_releases(workspace, read, Watched(processes, progress, total=total))
         except ReleaseContained as held:
             raise Refused(str(held)) from None
-    stopped = stopped_releases(workspace.ledger.facts(), docket(workspace)).get((spec.release, spec.alias), ())
+    stopped = stopped_releases(workspace.ledger.facts(), docket(workspace))
+    trained = tuple(
+        _shown(model.spec, of_model, stopped.get((model.spec.release, model.spec.alias), ()))
+        for model, of_model in zip(read, made, strict=True)
+    )
+    return ModelsTrained(trained, shown=tuple(line for each in trained for line in each.shown))
+
+
+def _shown(spec: ModelSpec, made: Made, stopped: tuple[str, ...]) -> Trained:
     rows = [
-        (c.name, c.kind, "trained" if c.name in trained.trained else "there already", c.cost.steps,
+        (c.name, c.kind, "trained" if c.name in made.trained else "there already", c.cost.steps,
          seconds(c.cost.seconds), short(c.digest))
-        for c in trained.components
+        for c in made.components
     ]  # fmt: skip
     named = f"{spec.release}@{spec.alias}"
     held_back = f"{named} is not served: {stopped_words(stopped)}, because it learned from held items"
     shown = (
         table("component", "kind", "", "steps", "took", "digest", rows=rows),
-        f"composition {trained.composition.digest}",
+        f"composition {made.composition.digest}",
         f"released as {named}",
         *((Attention(held_back),) if stopped else ()),
     )
-    return Trained(spec.release, spec.alias, trained, stopped, shown=shown)
+    return Trained(spec.release, spec.alias, made, stopped, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)

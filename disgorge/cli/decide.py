@@ -1,5 +1,6 @@
 """``disgorge request``: decisions about a request, by the packs and by people, up to an approved plan; and holds."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from disgorge import api
@@ -21,6 +22,13 @@ from disgorge.cli.options import (
 from disgorge.cli.output import tables as show
 from disgorge.cli.request import app
 from disgorge.errors import WrongUse
+
+
+class Code(StrEnum):
+    """Which code of the user's a removal trains again with."""
+
+    STORED = "stored"
+    CURRENT = "current"
 
 
 @app.command()
@@ -67,6 +75,9 @@ def plan(
     retrain_untouched: Annotated[
         bool, option("--retrain-untouched", "Also train again what is not touched and was made in another environment.")
     ] = False,
+    code: Annotated[
+        Code, option("--code", "Train again with the code that was stored, or with that of the working folder today.")
+    ] = Code.STORED,
     as_json: AsJson = False,
 ) -> None:
     """Plan a granted request: the cheapest remedy per component that is strong enough, and what it costs.
@@ -80,6 +91,7 @@ def plan(
         withdraw=withdraw or (),
         probes=probes or (),
         retrain_untouched=retrain_untouched,
+        current_code=code is Code.CURRENT,
     )
     show.result(planned, as_json)
 

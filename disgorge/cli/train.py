@@ -14,15 +14,20 @@ from disgorge.errors import WrongUse
 
 
 def train(
-    model: Annotated[Path, argument("MODEL", "MODEL.yaml: method, shards, release name, parameters.")],
+    models: Annotated[list[Path], argument("MODEL...", "MODEL.yaml: method, shards, release name, parameters.")],
     as_json: AsJson = False,
 ) -> None:
-    """Train what is missing of a model, record what learned from what, and release it under its alias."""
-    again = f"interrupted; components that were finished stand, go on with `disgorge train {model}`"
+    """Train what is missing of a model, record what learned from what, and release it under its alias.
+
+    Several models are trained side by side: a part of one, while parts of another one wait for what they read.
+    """
+    words = (
+        f"interrupted; components that were finished stand, go on with `disgorge train {' '.join(map(str, models))}`"
+    )
     workspace = api.workspace.open_workspace()
-    with going_on(lambda: again), shown(quiet=as_json) as display:
-        trained = api.training.train(workspace, model, progress=display)
-    show.result(trained, as_json)
+    with going_on(lambda: words), shown(quiet=as_json) as display:
+        trained = api.training.train_all(workspace, models, progress=display)
+    show.result(trained.models[0] if len(models) == 1 else trained, as_json)
 
 
 def attest(

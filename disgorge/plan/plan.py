@@ -172,6 +172,8 @@ class Plan:
     """The requests of a joint plan, the one that ``request`` names first; nothing where a plan is for one request."""
     confinement: Confinement = field(default=Confinement.NAMESPACE, metadata={LEFT_OUT: True})
     equal_bits: bool = field(default=True, metadata={LEFT_OUT: True})
+    code: dict[str, dict[str, str]] = field(default_factory=dict, metadata={LEFT_OUT: True})
+    """By composition whose parts are trained again with other code than they were made with: ``code`` and ``entry``."""
 
     @cached_property
     def digest(self) -> str:
@@ -216,6 +218,17 @@ class Plan:
     def shown_by(self) -> str:
         """How the removal must be shown, in words."""
         return shown_by(self.confinement, equal_bits=self.equal_bits)
+
+    @property
+    def other_code(self) -> tuple[str, ...]:
+        """A sentence for each release whose parts are trained again with other code than they were made with."""
+        return tuple(
+            f"Parts of {step.subject} are trained again with code {self.code[step.detail.before]['code'][:12]}, which "
+            "differs from the code that the model was trained with before."
+            for step in self.steps
+            if isinstance(step.detail, RenewalDetail) and step.action is Action.RECOMPOSE
+            if step.detail.before in self.code
+        )
 
     @property
     def cost(self) -> Cost:

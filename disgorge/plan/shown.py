@@ -33,6 +33,7 @@ def plan_shown(plan: Plan, *, done: Collection[str] = ()) -> Iterator[str | Tabl
             if names:
                 destroyed = f"note: in no release here, and destroyed: {', '.join(names)}. "
                 yield f"{destroyed}Stop serving copies of it elsewhere."
+    yield from (f"note: {words}" for words in plan.other_code)
     yield f"guarantee: {plan.guarantee.words}"
     yield f"shown by: {plan.shown_by}"
     for release, expected in plan.expected.items():

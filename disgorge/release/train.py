@@ -1,4 +1,4 @@
-"""Trains a model and releases it, for ``disgorge train``.
+"""Trains models and releases them, for ``disgorge train``.
 
 The order is the order of safety: every component is recorded as soon as it is trained, the composition when all are
 there, and the release only after the registry serves it. So a run that was stopped leaves components that the next one
@@ -7,7 +7,10 @@ finds, and a name is never said to be served before it is.
 A training holds the workspace's turn, as removals do: see :mod:`disgorge.workspace_lock`.
 """
 
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from disgorge.errors import ReleaseContained
 from disgorge.layout import component_name, layout_of
@@ -19,7 +22,7 @@ from disgorge.request.holds.out_of_service import stopped_releases, stopped_word
 from disgorge.tracking.registry import Registrar, registry_or_none
 from disgorge.tracking.runs import Observer, tracking_or_none
 from disgorge.training.code.kept import code_made_with
-from disgorge.training.make import Made, make
+from disgorge.training.make import Made, make_all, making
 from disgorge.training.recipe import Runner
 from disgorge.training.runners.declared import method_of_model
 from disgorge.workspace_lock import turn
@@ -32,43 +35,71 @@ from lineage.records import Component, Composition, Release, Shard
 from lineage.workspace import Workspace
 
 
-def train_release(
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model file as it was read, and its folder, where the user's own code is searched for first."""
+
+    spec: ModelSpec
+    folder: Path | None = None
+
+
+def train_release(workspace: Workspace, spec: ModelSpec, runner: Runner, **how: Any) -> Made:
+    """Make what is missing of one model, and release it: see :func:`train_releases`."""
+    return train_releases(workspace, [Model(spec)], runner, **how)[0]
+
+
+def train_releases(
     workspace: Workspace,
-    spec: ModelSpec,
+    models: Sequence[Model],
     runner: Runner,
     *,
-    folder: Path | None = None,
     registrar: Registrar | None = None,
     observer: Observer | None = None,
-) -> Made:
-    """Make what is missing of a model, and release it under its name and alias.
+) -> list[Made]:
+    """Make what is missing of models of distinct names, side by side, and release each under its name and alias.
 
-    ``folder`` is that of the model file, where the user's own code is searched for first. ``registrar`` and
-    ``observer`` are the workspace's own by default. Raises :class:`~lineage.errors.UnknownRecord` for a shard that
-    is not there, :class:`ReleaseContained`, :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what
-    training raises.
+    ``registrar`` and ``observer`` are the workspace's own by default. Raises
+    :class:`~lineage.errors.UnknownRecord` for a shard that is not there, :class:`ReleaseContained`,
+    :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
     """
     with turn(workspace, then="train again"):
-        shards = shards_for(workspace, spec)
-        require_artifacts(workspace, spec)
-        held = release_of(workspace, spec.release, spec.alias)
-        if held is not None and held.contained:
-            raise contained(workspace, held)
-        require_room(workspace, _trained_before(workspace, spec), then="train again")
-        trained = make(workspace, spec, runner, method=method_of_model(spec, folder=folder), shards=shards)
-        composition = trained.composition
-        facts: list[FactBody] = []
-        if not _is_recorded(workspace, composition):
-            facts.append(CompositionFact(composition))
-        released, words = release_it(
-            workspace, registrar or registry_or_none(workspace), (spec.release, spec.alias), composition
+        shards = shards_for(workspace, *(model.spec for model in models))
+        held = [_may_be_trained(workspace, model.spec) for model in models]
+        before = [each for model in models for each in _trained_before(workspace, model.spec)]
+        require_room(workspace, before, then="train again")
+        every = make_all(
+            [
+                making(workspace, each.spec, method=method_of_model(each.spec, folder=each.folder), shards=shards)
+                for each in models
+            ],
+            runner,
         )
-        if held is None or held.composition != composition.digest or words:
-            facts += released
-        workspace.ledger.record(*facts)
-    used = [shards[name] for name in (*spec.core, *spec.shards)]
-    (observer or tracking_or_none(workspace)).training(spec, trained, used)
-    return trained
+        for model, made, last in zip(models, every, held, strict=True):
+            _release(workspace, model.spec, made, last, registrar or registry_or_none(workspace))
+    for model, made in zip(models, every, strict=True):
+        used = [shards[name] for name in (*model.spec.core, *model.spec.shards)]
+        (observer or tracking_or_none(workspace)).training(model.spec, made, used)
+    return every
+
+
+def _may_be_trained(workspace: Workspace, spec: ModelSpec) -> Release | None:
+    """Return the release that is served under a model's name and alias; raise where it must not be trained."""
+    require_artifacts(workspace, spec)
+    held = release_of(workspace, spec.release, spec.alias)
+    if held is not None and held.contained:
+        raise contained(workspace, held)
+    return held
+
+
+def _release(workspace: Workspace, spec: ModelSpec, made: Made, last: Release | None, registrar: Registrar) -> None:
+    """Record a composition and serve it, in place of the last one under its name and alias."""
+    facts: list[FactBody] = []
+    if not _is_recorded(workspace, made.composition):
+        facts.append(CompositionFact(made.composition))
+    released, words = release_it(workspace, registrar, (spec.release, spec.alias), made.composition)
+    if last is None or last.composition != made.composition.digest or words:
+        facts += released
+    workspace.ledger.record(*facts)
 
 
 def lay_out(workspace: Workspace, spec: ModelSpec, *, folder: Path | None = None) -> tuple[Blueprint, ...]:
@@ -92,11 +123,17 @@ def change_of_code(workspace: Workspace, spec: ModelSpec, *, folder: Path | None
     )
 
 
-def shards_for(workspace: Workspace, spec: ModelSpec) -> dict[str, Shard]:
-    """Return every live shard by name; :class:`~lineage.errors.UnknownRecord` names those the model lacks."""
+def shards_for(workspace: Workspace, *specs: ModelSpec) -> dict[str, Shard]:
+    """Return every live shard by name; :class:`~lineage.errors.UnknownRecord` names those that a model lacks."""
     with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
         once = {shard.name for shard in catalog.shards(live=False)}
+    for spec in specs:
+        _require_shards(spec, shards, once)
+    return shards
+
+
+def _require_shards(spec: ModelSpec, shards: Mapping[str, Shard], once: Container[str]) -> None:
     missing = [name for name in (*spec.core, *spec.shards, *spec.evaluate) if name not in shards]
     withdrawn = [name for name in missing if name in once]
     if withdrawn:
@@ -110,7 +147,6 @@ def shards_for(workspace: Workspace, spec: ModelSpec) -> dict[str, Shard]:
             f"model {spec.release} names {', '.join(map(repr, missing))}, which no live shard is called{perhaps}; add "
             f"it with `disgorge shard add`, or take it out of the model file"
         )
-    return shards
 
 
 def require_artifacts(workspace: Workspace, spec: ModelSpec) -> None:

@@ -37,7 +37,7 @@ from disgorge.training.assemble import spec_of
 from disgorge.training.items import pick
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
-from disgorge.training.runners.declared import maker_of
+from disgorge.training.runners.declared import maker_of, with_code
 from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
@@ -197,11 +197,12 @@ def _make(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Made:
     with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
     before = _composition(workspace, _before(plan, step.release))
+    code = plan.code.get(before.digest)
     return make(
         workspace,
         spec_of(before),
         workshop.runner,
-        method=maker_of(workspace, before),
+        method=with_code(workspace, before.method, code) if code else maker_of(workspace, before),
         shards=shards,
         only=() if part is None else (part,),
         up_to=part,

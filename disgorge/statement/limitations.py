@@ -71,6 +71,7 @@ def _of_the_plan(plan: Plan) -> Iterator[str]:
             f"The removal was carried out together with that for {counted(len(plan.others), 'other request')}: what "
             "was measured, and what it took, is of all of them; no part of it was measured for this one apart."
         )
+    yield from plan.other_code
     yield from (step.caveat for step in plan.remedies if step.caveat)
 
 

@@ -5,9 +5,10 @@ an environment like this one is taken from the store, not trained again; whether
 says. What a removal leaves alone is taken from the composition by name and digest, whatever its recipe or environment.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from disgorge.attestation.checkpoints import delete_checkpoint
 from disgorge.attestation.record import attest_done
@@ -63,10 +64,28 @@ def reseeded(blueprints: Iterable[Blueprint], spec: ModelSpec, shift: int) -> tu
     return tuple(moved)
 
 
-def make(
+def make(workspace: Workspace, spec: ModelSpec, runner: Runner, **how: Any) -> Made:
+    """Make the components of a model that do not exist yet, as :func:`making` has it, and return the composition."""
+    return make_all([making(workspace, spec, **how)], runner)[0]
+
+
+def make_all(models: Sequence["Making"], runner: Runner) -> list[Made]:
+    """Make several models, of distinct names: a component of one is trained while another one's waits for its inputs.
+
+    Each component is recorded as soon as it is trained, so a run that was stopped goes on where it was.
+    """
+
+    def possible() -> list[Job]:
+        return [job for model in models for job in model.possible()]
+
+    for done in runner.run(possible(), more=possible):
+        next(model for model in models if done.job.name in model.in_work).record(done)
+    return [model.made() for model in models]
+
+
+def making(
     workspace: Workspace,
     spec: ModelSpec,
-    runner: Runner,
     *,
     method: KnownMethod,
     shards: Mapping[str, Shard],
@@ -75,15 +94,14 @@ def make(
     only: Container[str] | None = None,
     up_to: str | None = None,
     untouched: Mapping[str, Component] = NONE,
-) -> Made:
-    """Make the components of a model that do not exist yet, record each, and return the composition.
+) -> "Making":
+    """Return what makes the components of a model that do not exist yet, and records each.
 
     ``method`` lays the model out, and its local code is stored and stands in the recipes; ``shards`` are those there
     are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
     the components are recorded under, for references. With ``only``, just the components of those names may be trained,
     and :class:`ExecutionFailed` says which other one is missing. ``up_to`` leaves out all but that component, by
-    name, and those it needs. ``untouched`` are taken as they are, by name. Each component is recorded as soon
-    as it is trained, so a run that was stopped goes on where it was. The composition itself is not released.
+    name, and those it needs. ``untouched`` are taken as they are, by name. The composition itself is not released.
     """
     blueprints = layout_of(method, spec, shards)
     if shift:
@@ -93,23 +111,25 @@ def make(
     with Catalog.of(workspace) as catalog:
         live = {(component.name, component.digest): component for component in catalog.components()}
         artifacts = usable_artifacts(catalog, spec.artifact_names, of=spec.release)
-    making = _Making(
+    by_name = {blueprint.name: blueprint for blueprint in blueprints}
+    return Making(
         workspace=workspace,
         spec=spec,
         method=method,
         title=recorded_as or spec.release,
         only=only,
         untouched=untouched,
+        blueprints=by_name,
+        order=order_of(spec, by_name),
         code=keep_code(workspace, method.code),
         live=live,
         recorded=_by_recipe(workspace),
         digests=artifacts | {("shard", name): shard.digest for name, shard in shards.items()},
     )
-    return making.make(blueprints, runner)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Making:
+class Making:
     """Makes the components of one layout. Each begins as soon as those that it reads are there."""
 
     workspace: Workspace
@@ -118,6 +138,8 @@ class _Making:
     title: str
     only: Container[str] | None
     untouched: Mapping[str, Component]
+    blueprints: Mapping[str, Blueprint]
+    order: "TopologicalSorter[str]"
     code: Mapping[str, str]
     live: Mapping[tuple[str, str], Component]
     recorded: Mapping[str, list[Component]]
@@ -126,32 +148,40 @@ class _Making:
     in_work: dict[str, Blueprint] = field(default_factory=dict)
     """Blueprints of the jobs that were given out, by the name of their component."""
 
-    def make(self, blueprints: tuple[Blueprint, ...], runner: Runner) -> Made:
-        """Return the composition of what is made, taken from the store or left as it is."""
-        by_name = {blueprint.name: blueprint for blueprint in blueprints}
-        order, trained = order_of(self.spec, by_name), list[str]()
+    trained: list[str] = field(default_factory=list)
 
-        def possible() -> list[Job]:
-            """Return the jobs whose inputs are there by now."""
-            jobs = []
-            while ready := order.get_ready():
-                for name in ready:
-                    if (job := self._job(by_name[name])) is not None:
-                        jobs.append(job)
-                    else:
-                        order.done(name)
-            return jobs
+    def possible(self) -> list[Job]:
+        """Return the jobs that were not given out before and whose inputs are there by now."""
+        jobs = []
+        while ready := self.order.get_ready():
+            for name in ready:
+                if (job := self._job(self.blueprints[name])) is not None:
+                    jobs.append(job)
+                else:
+                    self.order.done(name)
+        return jobs
 
-        for done in runner.run(possible(), more=possible):
-            blueprint = self.in_work[done.job.name]
-            self._record(blueprint, done)
-            trained.append(done.job.name)
-            order.done(blueprint.name)
+    def record(self, done: Done) -> None:
+        """Record and attest the component that a job made."""
+        job, blueprint = done.job, self.in_work[done.job.name]
+        cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
+        component = Component(
+            done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",),
+            done.environment, done.files,
+        )  # fmt: skip
+        self._keep(blueprint, component, *attest_done(self.workspace, component, done))
+        delete_checkpoint(self.workspace, job.recipe)
+        self.trained.append(job.name)
+        self.order.done(blueprint.name)
+
+    def made(self) -> Made:
+        """Return the composition of what was made, taken from the store or left as it is."""
+        blueprints = self.blueprints.values()
         members = in_member_order(
             Member(self._name(each), self.digests["component", each.name], each.weight) for each in blueprints
         )
         composition = Composition(self.spec.method, plain(self.spec), members)
-        return Made(composition, tuple(self.components[each.name] for each in blueprints), tuple(trained))
+        return Made(composition, tuple(self.components[each.name] for each in blueprints), tuple(self.trained))
 
     def _name(self, blueprint: Blueprint) -> str:
         return component_name(self.title, blueprint.name)
@@ -183,16 +213,6 @@ class _Making:
                 if can_be_reused(each, libraries_for(self.method, each.kind)) and is_whole(self.workspace, each)
             ]
         return there[-1] if there else None
-
-    def _record(self, blueprint: Blueprint, done: Done) -> None:
-        job = done.job
-        cost = Cost(blueprint.examples, blueprint.steps, done.seconds)
-        component = Component(
-            done.digest, job.name, blueprint.kind, uses_of(job.recipe), job.recipe, cost, ("objects",),
-            done.environment, done.files,
-        )  # fmt: skip
-        self._keep(blueprint, component, *attest_done(self.workspace, component, done))
-        delete_checkpoint(self.workspace, job.recipe)
 
     def _keep(self, blueprint: Blueprint, component: Component, *attested: FactBody) -> None:
         last = self.live.get((component.name, component.digest))

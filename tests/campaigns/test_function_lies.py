@@ -7,27 +7,20 @@ label map on everything. What it learned from may be nothing but its inputs all 
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from disgorge.errors import ExecutionFailed
-from disgorge.method import ModelSpec
 from disgorge.release.train import change_of_code
 from disgorge.training.ask import ask, question_about
-from disgorge.training.make import Made, make
-from disgorge.training.model_file import model_spec
-from disgorge.training.runners.declared import maker_of, method_of_model
+from disgorge.training.runners.declared import maker_of
 from disgorge.training.runners.local import Workers
 from disgorge.training.sandbox.levels import Level, reached
 from disgorge.training.stored import read_items
-from lineage.records import Selector, plain
-from lineage.shards.add import add_shard
-from lineage.storage.tensors import load_tensors
-from lineage.workspace import Workspace
+from lineage.records import Selector
+from tests.own_code import Case, case_in
 from tests.tier import tally
 from tests.toys import carry, component_of, composition_of, granted_plan, live_shards
 
@@ -45,51 +38,10 @@ def predict(parts, items, context):
 """
 
 
-@dataclass
-class Case:
-    """A workspace of three shards, and a folder with a model file's code."""
-
-    workspace: Workspace
-    folder: Path
-
-    def spec(self, **keys: Any) -> ModelSpec:
-        """The model that a file with these keys describes."""
-        given = {"train": "own_code:fit", "predict": "own_code:predict", "layout": "isolated", "classes": [0, 1]}
-        file = {"release": "own", "method": "function", "shards": ["a", "b", "c"], **given, **keys}
-        return model_spec({name: value for name, value in file.items() if value is not None}, name="own.yaml")
-
-    def write(self, text: str) -> None:
-        """Write the code."""
-        (self.folder / "own_code.py").write_text(text)
-
-    def make(self, spec: ModelSpec) -> Made:
-        """Train in processes of their own, and release."""
-        with Workers(self.workspace, count=1) as workers:
-            made = make(
-                self.workspace, spec, workers,
-                method=method_of_model(spec, folder=self.folder), shards=live_shards(self.workspace),
-            )  # fmt: skip
-        self.workspace.ledger.append("composition", {"composition": plain(made.composition)})
-        body = {"name": spec.release, "alias": spec.alias, "composition": made.composition.digest}
-        self.workspace.ledger.append("release", body)
-        return made
-
-    def trained(self, name: str) -> dict[str, Any]:
-        """A component's arrays."""
-        return dict(load_tensors(self.workspace.objects.get(component_of(self.workspace, name).digest)))
-
-
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
     """Three shards of four rows; every row is a person's."""
-    workspace, folder = Workspace.init(tmp_path / "workspace"), tmp_path / "code"
-    folder.mkdir()
-    for place, name in enumerate("abc"):
-        path = tmp_path / f"{name}.csv"
-        rows = "".join(f"{name}-{row},{10 * place + row},{row % 2}\n" for row in range(4))
-        path.write_text(f"subject,x,label\n{rows}")
-        add_shard(workspace, path, name=name, subject="subject", legal_basis="consent", check=False)
-    return Case(workspace, folder)
+    return case_in(tmp_path)
 
 
 SHIPPED = """

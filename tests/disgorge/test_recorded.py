@@ -19,7 +19,8 @@ from disgorge.release.composed import Answering
 from disgorge.release.own_function import function
 from disgorge.release.recorded import accept_component, attest_component
 from disgorge.release.side_by_side import measure
-from disgorge.request.workflow.plan_request import plan_request
+from disgorge.request.workflow.filing import deny_request
+from disgorge.request.workflow.plan_request import plan_request, plan_requests
 from disgorge.tracking.registry import Registrar
 from disgorge.training.ask import ask, question_about
 from disgorge.training.model_file import model_spec
@@ -403,6 +404,10 @@ def test_a_removal_trains_again_what_has_its_function_named(project: Project) ->
     with Workers(project.workspace, count=1) as workers:
         attest_releases(project.workspace, workers, "hand", level=Level.NAMESPACE)
     person = Selector("subject", project.workspace.pseudonym("a-1"))
+    filed_and_decided(project.workspace, [person], request_id="R-0")
+    with pytest.raises(DisgorgeError, match="which is composed of recorded components: attest these with the code of"):
+        plan_requests(project.workspace, ["R-0"], current_code=True)
+    deny_request(project.workspace, "R-0", reason="filed to see what may be planned")
     assert project.remove(person) == "certified"
     assert project.members() == ["hand/a", "hand/b"]
     again = component_of(project.workspace, "hand/a")

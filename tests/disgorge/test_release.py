@@ -1,16 +1,20 @@
 """Training to a release: what is recorded, what is trained, what is refused."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from disgorge.errors import ReleaseContained
+from disgorge.api.training import train_all
+from disgorge.errors import ReleaseContained, WrongUse
 from disgorge.method import ModelSpec
-from disgorge.release.train import lay_out, train_release
+from disgorge.release.train import Model, lay_out, train_release, train_releases
 from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
 from disgorge.training.make import Made
+from disgorge.training.recipe import Done, Job
 from lineage.catalog.catalog import Catalog
 from lineage.errors import UnknownRecord
 from lineage.records import Composition, Shard
@@ -99,6 +103,37 @@ def test_another_alias_is_another_release_of_the_same_components(workspace: Work
     assert train(workspace, replace(spec, alias="candidate"), Kept()).trained == ()
     with Catalog.of(workspace) as catalog:
         assert [release.alias for release in catalog.releases()] == ["live", "candidate"]
+
+
+def test_models_that_train_side_by_side_are_what_they_are_alone(workspace: Workspace, spec: ModelSpec) -> None:
+    other, kept = replace(spec, release="other", shards=spec.shards[:1]), Kept()
+    begun: list[tuple[str, ...]] = []
+
+    class Runner(InProcessRunner):
+        def run(self, jobs: Iterable[Job], **how: Any) -> Iterator[Done]:
+            jobs = tuple(jobs)
+            begun.append(tuple(job.name for job in jobs))
+            return super().run(jobs, **how)
+
+    models = [Model(spec), Model(other)]
+    first, second = train_releases(workspace, models, Runner(workspace), registrar=kept, observer=kept)
+    assert begun == [(f"{spec.release}/scale", "other/scale")], "the first of either may begin at once"
+    assert kept.adopted == [
+        (each.release, "live", made.composition.digest) for each, made in ((spec, first), (other, second))
+    ]
+    assert [trained for trained, _ in kept.trained] == [first.trained, second.trained]
+    assert train(workspace, other, Kept()).composition == second.composition
+    assert train(workspace, spec, Kept()).composition == first.composition
+
+
+def test_two_models_of_one_release_are_refused_before_anything_is_trained(workspace: Workspace, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one.yaml", "two.yaml")]
+    for file in files:
+        file.write_text("release: same\nmethod: averages\nshards: [shard-1]\n")
+    head = workspace.ledger.head()
+    with pytest.raises(WrongUse, match="two of the model files make the release 'same'"):
+        train_all(workspace, files)
+    assert workspace.ledger.head() == head
 
 
 def test_a_shard_nobody_added_is_named_with_near_ones(workspace: Workspace, spec: ModelSpec) -> None:

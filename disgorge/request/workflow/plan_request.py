@@ -23,6 +23,7 @@ from disgorge.request.near.find import near_now, require_judged
 from disgorge.request.particulars import selectors_of
 from disgorge.request.together import as_one, owed_together, require_begun_together
 from disgorge.request.withdrawn.forget_list import forgotten_own
+from disgorge.request.workflow.code import code_of_today
 from disgorge.request.workflow.decide import granted_decision
 from disgorge.request.workflow.estimate import expected
 from disgorge.request.workflow.impact import impact_as_planned, impact_of, impact_of_all
@@ -56,13 +57,15 @@ def plan_requests(
     withdraw: Collection[str] = (),
     named: Collection[str] = (),
     retrain_untouched: bool = False,
+    current_code: bool = False,
 ) -> Plan:
     """Plan granted requests, several of them together, against the lineage as it is now.
 
     The plan is stored and its digest recorded. ``withdraw`` are releases to destroy whatever else could be done: the
     way out where a check of one does not pass. ``named`` are statistical probes to run besides, and
     ``retrain_untouched`` trains again what the requests do not touch and what cannot be shown here by equal bits;
-    without it such parts raise :class:`~disgorge.errors.EnvironmentDiffers`. Raises :class:`DisgorgeError`, and writes
+    without it such parts raise :class:`~disgorge.errors.EnvironmentDiffers`. ``current_code`` trains again with the
+    user's code as it lies below the working folder, and not as it was stored. Raises :class:`DisgorgeError`, and writes
     nothing, where one of the requests cannot be planned, or not with the others.
     """
     # Long: every refusal comes before the first write, in the order in which a person can act on them.
@@ -74,7 +77,7 @@ def plan_requests(
     for each in cases:
         require_all_unheld(workspace, each, before="it is planned")
     impact = impact_of_all(workspace, cases)
-    _require_work(workspace, cases, decisions, impact, anyway=bool(withdraw) or retrain_untouched)
+    _require_work(workspace, cases, decisions, impact, anyway=bool(withdraw) or retrain_untouched or current_code)
     with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
         components = {component.digest: component for component in catalog.components(live=False)}
@@ -113,7 +116,10 @@ def plan_requests(
         require_promised_bits(workspace, plan)
     left_out = together[0].left_out if together else _left_out(workspace, case)
     plan = replace(
-        plan, expected=expected(workspace, plan, case, models=models_trained(plan.probes)), left_out=left_out
+        plan,
+        expected=expected(workspace, plan, case, models=models_trained(plan.probes)),
+        left_out=left_out,
+        code=code_of_today(workspace, plan, impact) if current_code else {},
     )
     workspace.objects.put(canonical(plan))
     impact_digest = workspace.objects.put(canonical(impact))
@@ -243,7 +249,8 @@ def _require_news(workspace: Workspace, case: Case, impact: Impact) -> None:
         raise DisgorgeError(
             f"request {case.request.id} is being carried out and touches nothing that was not planned; go on with "
             f"`disgorge request resume {case.request.id}`, or have a release destroyed whose check does not pass with "
-            f"`disgorge request plan {' '.join(case.requests)} --withdraw RELEASE`"
+            f"`disgorge request plan {' '.join(case.requests)} --withdraw RELEASE`, or train with code that you mended "
+            "with --code current"
         )
 
 

@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -70,6 +71,8 @@ class Box:
         self.reached = with_gpu(reached) if gpu else reached
         self._gpu = gpu
         self._said: deque[bytes] = deque(maxlen=_LAST_LINES)
+        self.heard_at = time.monotonic()
+        """When it last said anything, printed lines too."""
         self._imports = tuple(imports)
         is_boxed = reached.level is Level.NAMESPACE
         told = {
@@ -162,6 +165,7 @@ class Box:
             while True:
                 with contextlib.suppress(ValueError, OSError):  # not what a worker says
                     line = output.readline(_MOST_OF_A_LINE)
+                    self.heard_at = time.monotonic()
                     message = json.loads(line) if line.endswith(b"\n") else None
                     if isinstance(message, dict):
                         if objects is not None and "result" in message:
@@ -210,6 +214,7 @@ class Box:
         with contextlib.suppress(ValueError, OSError):
             while line := stream.readline(4096):
                 self._said.append(line)
+                self.heard_at = time.monotonic()
 
 
 @cache

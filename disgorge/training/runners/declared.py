@@ -95,7 +95,7 @@ def declared_methods() -> dict[str, KnownMethod]:
 
 def maker_of(workspace: Workspace, composition: Composition) -> KnownMethod:
     """Return the method that made a composition, by the code that its parts were made with; raises as others here."""
-    known = _with_code(workspace, composition.method, code_of(workspace, composition))
+    known = with_code(workspace, composition.method, code_of(workspace, composition))
     spec = spec_of(composition)
     if chosen_on := spec.parameters.get("chosen_on") if functions_of(spec) else ():
         said = f"Parameters and code were chosen on {', '.join(chosen_on)}, as the model file says; that choice stays."
@@ -105,10 +105,11 @@ def maker_of(workspace: Workspace, composition: Composition) -> KnownMethod:
 
 def method_for(workspace: Workspace, recipe: Mapping[str, Json]) -> KnownMethod:
     """Return the method that carries a recipe or a question out, by the code that it names, or else that of today."""
-    return _with_code(workspace, method_of(recipe), code_named(workspace, recipe))
+    return with_code(workspace, method_of(recipe), code_named(workspace, recipe))
 
 
-def _with_code(workspace: Workspace, name: str, said: Mapping[str, str]) -> KnownMethod:
+def with_code(workspace: Workspace, name: str, said: Mapping[str, str]) -> KnownMethod:
+    """Return a method by the stored code that is said, the installed one where none is; raises as others here."""
     code = kept_code(workspace, said)
     if code is None:
         return declared(name)

@@ -9,11 +9,12 @@ again. Closing stops the jobs; a result that was not yet handed over leaves no t
 import atexit
 import datetime as dt
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from queue import Queue
+from queue import Empty, Queue
 from threading import Thread
 from types import TracebackType
 from typing import Any
@@ -33,9 +34,14 @@ from disgorge.training.sandbox.levels import Level, reached
 from disgorge.training.sandbox.nvidia import DEVICE, gpu, lacking
 from disgorge.training.sandbox.staged import Staged, items_as_bytes
 from lineage.errors import LineageError
+from lineage.plural import seconds
 from lineage.records import Json
 from lineage.workspace import Workspace
 
+SILENT = 1800.0
+"""Seconds without progress or output after which a job is named; it goes on."""
+_LOOK = 10.0
+"""Most seconds between two looks for silent jobs."""
 TRIES = 3
 """How often a job is begun whose process got other kernels than were set, before the machine is said to fail."""
 
@@ -43,7 +49,8 @@ TRIES = 3
 class Workers:
     """A few jobs at a time, each in a process of its own; use as ``with Workers(workspace, count=2) as workers``.
 
-    ``say`` takes what the operator is told meanwhile. Jobs keep checkpoints every ``keeps`` seconds.
+    ``say`` takes what the operator is told meanwhile, as that a job is ``silent`` for so many seconds. Jobs keep
+    checkpoints every ``keeps`` seconds.
     """
 
     def __init__(
@@ -53,11 +60,14 @@ class Workers:
         count: int = 2,
         say: Callable[[str], None] = unsaid,
         keeps: float = SECONDS_BETWEEN,
+        silent: float = SILENT,
     ) -> None:
         self.workspace = workspace
         self.count = count
         self.checkpoints = KeptCheckpoints(workspace, say)
         self._keeps = keeps
+        self._say = say
+        self._silent = silent
         self._waiting: list[tuple[_Setting, Box]] = []
         self._running: dict[int, _Order] = {}
         _open.add(self)
@@ -91,7 +101,7 @@ class Workers:
                 while todo and len(running) < self.count:
                     running.add(self._begin(todo.popleft(), heard))
                     self._start_ahead(todo)
-                number, message, data = heard.get()
+                number, message, data = self._next(heard)
                 order = self._running[number]
                 if "done" in message:
                     on_progress(order.job.name, message["done"], message["total"])
@@ -117,6 +127,21 @@ class Workers:
                 self._start_ahead(todo)
         finally:
             self._stop(running)
+
+    def _next(self, heard: "_Heard") -> "_Message":
+        """Return what a job says next; one that has said nothing for long is named meanwhile, and goes on."""
+        while True:
+            try:
+                return heard.get(timeout=min(self._silent, _LOOK))
+            except Empty:
+                now = time.monotonic()
+                for order in self._running.values():
+                    if now - max(order.box.heard_at, order.named_at) >= self._silent:
+                        order.named_at = now
+                        self._say(
+                            f"{order.job.name} has shown neither progress nor output for "
+                            f"{seconds(now - order.box.heard_at)}; it goes on, stop it with Ctrl-C if it hangs"
+                        )
 
     def _stop(self, numbers: Iterable[int]) -> None:
         for number in list(numbers):
@@ -206,7 +231,8 @@ def _orders(jobs: Iterable[Job]) -> "list[_Order]":
 
 
 _numbers = itertools.count(1)
-_Heard = Queue[tuple[int, dict[str, Any], bytes | Received]]
+_Message = tuple[int, dict[str, Any], bytes | Received]
+_Heard = Queue[_Message]
 
 
 @dataclass(slots=True, eq=False)
@@ -222,6 +248,8 @@ class _Order:
     """Whether the process confined itself, None until it is ready."""
     checkpoint: str = ""
     """The digest of the one that it goes on from, "" if it begins from nothing."""
+    named_at: float = 0.0
+    """When the operator was told that it is silent."""
     received: Received | None = None
     """The component that it made, aside until it is kept."""
 
