@@ -248,6 +248,17 @@ class AttestedFact(FactBody):
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentAcceptedFact(FactBody):
+    """A person accepted what a component's recipe made, ``after``, in the place of what was recorded, ``before``."""
+
+    kind_of_fact = "component-accepted"
+    name: str
+    before: str
+    after: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseServedAtFact(FactBody):
     """A release is served at another place as well, or no more."""
 

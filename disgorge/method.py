@@ -69,6 +69,8 @@ class NoCheckpoints:
 
 
 NO_CHECKPOINTS: Checkpoints = NoCheckpoints()
+RECORDED = "recorded"
+"""The kind of a component in a composed release that was recorded without a recipe."""
 UNRECORDED = "0" * 64
 """The digest of an item that a model is asked about."""
 

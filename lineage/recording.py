@@ -6,6 +6,9 @@
     with recording(Workspace.open(), kind="classifier", name="digits", uses=uses) as component:
         component.save(train(...))
 
+With ``recipe`` a component can be trained again: what `disgorge.api.training.function` returns names the function of
+yours that does.
+
 A component of files of any format is saved with ``component.save_files(folder)``. The uses are resolved before training
 starts, so a misspelt shard costs a second and not a night. The weights are stored and the fact appended when the block
 ends; if it raises, or saves nothing, nothing is recorded.
@@ -94,20 +97,21 @@ class Recording:
 def recording(
     workspace: Workspace,
     *,
-    kind: str,
+    kind: str = "",
     name: str,
     uses: Sequence[Use | tuple[str, str]],
-    recipe: dict[str, Json] | None = None,
+    recipe: dict[str, Json] | Callable[[Workspace, tuple[Use, ...]], dict[str, Json]] | None = None,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Recording]:
     """Record the component trained inside the block.
 
     ``uses`` are :class:`~lineage.records.Use` or pairs of what was used (a live shard's, artifact's or component's
-    name, or any recorded digest, withdrawn ones too, so that what happened can be told) and its role. Raises
-    :class:`~lineage.errors.UnknownRecord` for an unknown use, :class:`~lineage.errors.BadInput` for an empty
-    name, no use at all, an unknown role, or a block that saved nothing.
+    name, or any recorded digest, withdrawn ones too, so that what happened can be told) and its role. ``recipe`` is
+    what makes the component, or returns that before the block begins, by what is used; ``kind`` is the recipe's by
+    default. Raises :class:`~lineage.errors.UnknownRecord` for an unknown use, :class:`~lineage.errors.BadInput` for an
+    empty name, no use at all, an unknown role, a kind that the recipe does not make, or a block that saved nothing.
     """
-    if not name or not kind:
+    if not name or not (kind or recipe):
         raise BadInput("a component needs a name and a kind, and one of them is empty")
     if not uses:
         raise BadInput(
@@ -115,13 +119,17 @@ def recording(
         )
     with Catalog.of(workspace) as catalog:
         resolved = tuple(dict.fromkeys(_use(catalog, use) for use in uses))
-    making, asked = Recording(name, _objects=workspace.objects), dict(recipe or {})
+    making = Recording(name, _objects=workspace.objects)
+    asked = recipe(workspace, resolved) if callable(recipe) else dict(recipe or {})
+    made = asked.get("kind", kind)
+    if made != (kind or made) or not made:
+        raise BadInput(f"component {name!r}: kind is {kind!r}, and its recipe makes {made!r}; leave kind out")
     started = timer()
     try:
         yield making
         cost = making.cost + Cost(seconds=round(timer() - started, 6))
         digest, files = making.keep()
-        component = Component(digest, name, kind, resolved, asked, cost, files=files)
+        component = Component(digest, name, made, resolved, asked, cost, files=files)
         workspace.ledger.record(ComponentFact(component))
         making.keep()  # a purge may have come between, and found that no fact named them
         making.component = component

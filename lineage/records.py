@@ -180,6 +180,13 @@ class Composition:
         """Digest over method, spec and members."""
         return digest_of(self)
 
+    @property
+    def stored_code(self) -> dict[str, Json]:
+        """The code that it answers by, as recipes name it, where its description does: one composed by hand."""
+        parameters = self.spec.get("parameters")
+        stored = parameters.get("stored") if isinstance(parameters, dict) else None
+        return stored if isinstance(stored, dict) else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Release:

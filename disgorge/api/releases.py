@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.api.holds import settled_lines
-from disgorge.errors import Refused, WrongUse
+from disgorge.errors import Refused, ReleaseContained, WrongUse
 from disgorge.method import Items
+from disgorge.release.compose import compose_release
+from disgorge.release.composed import Answering, has_recipe
 from disgorge.release.places import places_of, record_place
 from disgorge.release.serving import settle
 from disgorge.release.train import contained
@@ -99,6 +101,55 @@ def show_release(workspace: Workspace, release: str) -> ReleaseShown:
         table("component", "kind", "weight", "learned from", "digest", rows=rows),
     )
     return ReleaseShown(shown_release, composition, members, places, by, shown=shown)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseComposed(Result):
+    """A release of recorded components: its composition, by digest, and the names that it has for them."""
+
+    release: str
+    alias: str
+    composition: str
+    components: tuple[str, ...]
+
+
+def compose(
+    workspace: Workspace,
+    release: str,
+    components: Sequence[str],
+    *,
+    predict: str | None = None,
+    combine: str = "mean",
+    task: str | None = None,
+    evaluate: Sequence[str] = (),
+    alias: str = "live",
+) -> ReleaseComposed:
+    """Make a release of recorded components, by name or digest, that requests reach.
+
+    ``predict`` is the function, ``module:function``, by which each answers, ``combine`` how several answers become one
+    (mean, vote, or none: it is given all at once), ``task`` what for (classify by default), and ``evaluate`` names
+    shards that it is measured on. Without ``predict`` it answers nothing.
+    """
+    answering = Answering(predict, combine, task, tuple(evaluate))
+    try:
+        composed = compose_release(workspace, release, components, answering, alias=alias)
+    except ReleaseContained as held:
+        raise Refused(str(held)) from None
+    rows = [
+        (
+            each.name,
+            each.recipe["parameters"]["train"] if has_recipe(each) else "no recipe: dropped",
+            short(each.digest),
+        )
+        for each in composed.components
+    ]
+    shown: tuple[str | Table, ...] = (
+        table("component", "trained again by", "digest", rows=rows),
+        f"released as {release}@{alias}{'' if predict else '; it answers nothing, because no --predict was named'}",
+        *map(Attention, composed.words),
+    )
+    names = tuple(each.name for each in composed.components)
+    return ReleaseComposed(release, alias, composed.composition.digest, names, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)

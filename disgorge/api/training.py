@@ -8,12 +8,15 @@ from typing import Any
 
 from disgorge.errors import Refused, ReleaseContained, WrongUse
 from disgorge.method import ModelSpec
-from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
+from disgorge.release.attest import Outcome, Part, attest_releases
+from disgorge.release.own_function import function as function
 from disgorge.release.patterns import resolved
+from disgorge.release.recorded import accept_component, attest_component
+from disgorge.release.side_by_side import Measured, measure
 from disgorge.release.train import Model, change_of_code, lay_out, train_releases
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
-from disgorge.result import Result
+from disgorge.result import Result, require_name
 from disgorge.training.make import Made
 from disgorge.training.model_file import read_model_file
 from disgorge.training.progress import Progress
@@ -123,6 +126,7 @@ class ComponentsAttested(Result):
     """What shows where components come from by now, which were run for it, and why releases were left out."""
 
     outcome: Outcome
+    measured: tuple[Measured, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -137,7 +141,8 @@ class ComponentsAttested(Result):
              "standing": plain(p.standing) | {"shown_by": p.standing.shown_by}}
             for p in self.outcome.parts
         ]  # fmt: skip
-        return {"components": components, "left_out": list(self.outcome.left_out)}
+        told: dict[str, Any] = {"components": components, "left_out": list(self.outcome.left_out)}
+        return told | {"beside": plain(self.outcome.beside), "measured": plain(self.measured)}
 
 
 def attest(
@@ -152,21 +157,25 @@ def attest(
 ) -> ComponentsAttested:
     """Run what lacks an attestation at this machine's level, and record the runs; of every live release, or of one.
 
-    With ``again`` what no second run made again is also run a second time. With ``component`` and ``recipe``, a
-    MODEL.yaml, a component recorded from outside gets the recipe which that model lays out for it, if its very bytes
-    come out.
+    With ``again`` what no second run made again is also run a second time. With ``component`` a component that was
+    recorded by hand is run, by the recipe that ``recipe``, a MODEL.yaml, lays out for it, or that it was recorded with.
+    Where other bytes come out, both are measured and kept, and :func:`accept` puts the new ones in its place.
     """
-    if (component is None) != (recipe is None):
-        raise WrongUse("--component and --recipe go together; give the component's name and its MODEL.yaml")
+    if component is None and recipe is not None:
+        raise WrongUse("--recipe is that of one component; name it with --component")
     if component is not None and (release is not None or again):
         raise WrongUse("--component is about one component; leave RELEASE and --again out")
-    spec = read_model_file(Path(recipe)) if recipe is not None else None
+    spec = resolved(workspace, read_model_file(Path(recipe))) if recipe is not None else None
+    folder, measured = Path(recipe).parent if recipe is not None else None, tuple[Measured, ...]()
     confinement = reached()
     with Workers(workspace, count=workers or worker_count()) as processes:
         runner = Watched(processes, progress or Progress(), did="ran", doing="running ")
         try:
-            if component is not None and spec is not None:
-                outcome = attest_component(workspace, runner, component, spec, level=confinement.level)
+            if component is not None:
+                outcome = attest_component(workspace, runner, component, spec, level=confinement.level, folder=folder)
+                if (made := outcome.beside) is not None:
+                    recorded = outcome.parts[0].component
+                    measured = measure(workspace, runner, recorded, made, spec, folder=folder)
             else:
                 outcome = attest_releases(workspace, runner, release, level=confinement.level, again=again)
         except ReleaseContained as held:
@@ -177,23 +186,75 @@ def attest(
     shown: tuple[str | Table, ...] = (
         table("component", "runs", "confinement", "shown by", "digest", rows=rows, empty="no component is served"),
         level_line(confinement),
-        *(Attention(line) for p in outcome.parts for line in _problem_lines(p, changed=component is None)),
+        *(Attention(line) for p in outcome.parts for line in _problem_lines(p)),
         *(Attention(why) for why in outcome.left_out),
+        *_beside_lines(outcome, measured),
     )
-    return ComponentsAttested(outcome, shown=shown)
+    return ComponentsAttested(outcome, measured, shown=shown)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentAccepted(Result):
+    """What a recipe made that has the place of a recorded component now, by digest, and the releases that have it."""
+
+    component: str
+    before: str
+    after: str
+    releases: tuple[str, ...]
+
+
+def accept(workspace: Workspace, component: str, digest: str, *, by: str | None) -> ComponentAccepted:
+    """Put what a component's recipe made, by the beginning of its digest, in the place of what was recorded by hand.
+
+    The live releases that have it serve the new one from here on.
+    """
+    by = require_name(by, "accepts it")
+    try:
+        accepted = accept_component(workspace, component, digest, by=by)
+    except ReleaseContained as held:
+        raise Refused(str(held)) from None
+    before, after = accepted.before, accepted.after
+    words = f"{after.name} is {short(after.digest)} from here on, and was {short(before.digest)}, which stays recorded"
+    served = (f"released in {each}" for each in accepted.releases)
+    shown = (words, *served, *map(Attention, accepted.words))
+    return ComponentAccepted(after.name, before.digest, after.digest, accepted.releases, shown=shown)
+
+
+def _beside_lines(outcome: Outcome, measured: tuple[Measured, ...]) -> Iterator[str | Table]:
+    """Yield what a component and what its recipe made reach, and what puts the one in the place of the other."""
+    if (made := outcome.beside) is None:
+        return
+    recorded = outcome.parts[0].component
+    rows = [
+        (each.shard, name, f"{each.recorded[name]:.4f}" if name in each.recorded else "not measured",
+         f"{each.made[name]:.4f}" if name in each.made else "not measured")
+        for each in measured
+        for name in dict.fromkeys((*each.recorded, *each.made))
+    ]  # fmt: skip
+    shown = (short(recorded.digest), short(made.digest))
+    if rows:
+        yield table("shard", "measure", f"recorded, {shown[0]}", f"trained again, {shown[1]}", rows=rows)
+    for why in dict.fromkeys(why for each in measured for why in each.lacking):
+        yield f"not measured: {why}"
+    if not measured:
+        yield "not measured: no model file, and no release that has it, names shards under `evaluate`"
+    yield (
+        f"kept beside it as {made.name}; `disgorge attest --component {recorded.name} --accept {shown[1]} --by NAME` "
+        "puts it in the place of what is recorded"
+    )
 
 
 def _shown_by(part: Part) -> str:
     return part.standing.shown_by or "one run that was not confined"
 
 
-def _problem_lines(part: Part, *, changed: bool) -> Iterator[str]:
-    """Yield what is the matter with a component; ``changed`` is whether its run is recorded all the same."""
+def _problem_lines(part: Part) -> Iterator[str]:
+    """Yield what is the matter with a component."""
     if (problem := part.problem) is not None:
         where = (
             f"; this environment is not the recorded one: {'; '.join(problem.elsewhere)}" if problem.elsewhere else ""
         )
-        yield f"{part.component.name}: {problem.words}{where}{'' if changed else '; nothing was changed'}"
+        yield f"{part.component.name}: {problem.words}{where}"
     elif not part.standing.stands:
         yield part.standing.why
 

@@ -1,4 +1,4 @@
-"""``disgorge release``: list and show releases, record where they are served, and ask them."""
+"""``disgorge release``: compose, list and show releases, record where they are served, and ask them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from disgorge import api
-from disgorge.cli.options import AsJson, By, argument, option
+from disgorge.cli.options import AsJson, By, Many, Text, argument, option
 from disgorge.cli.output import tables as show
 
 app = typer.Typer(
-    help="Models that are served: list | show | predict | sample | serve-at | serve-again.", no_args_is_help=True
+    help="Models that are served: compose | list | show | predict | sample | serve-at | serve-again.",
+    no_args_is_help=True,
 )
 
 Named = Annotated[str, argument("RELEASE", "NAME or NAME@ALIAS; the alias is live by default.")]
@@ -26,6 +27,29 @@ def list_(every: Annotated[bool, option("--all", "Withdrawn ones too.")] = False
 def show_(release: Named, as_json: AsJson = False) -> None:
     """Show one release: method, components, the data they learned from, and where else it is served."""
     show.result(api.releases.show_release(api.workspace.open_workspace(), release), as_json)
+
+
+@app.command()
+def compose(
+    name: Annotated[str, argument("NAME", "What the release is to be called.")],
+    components: Annotated[list[str], argument("COMPONENT...", "Names or digests of recorded components.")],
+    predict: Annotated[
+        Text, option("--predict", "Function that answers, module:function; without, the release answers nothing.")
+    ] = None,
+    combine: Annotated[
+        str, option("--combine", "What makes one answer of several: mean, vote, or none, which is given all.")
+    ] = "mean",
+    task: Annotated[Text, option("--task", "What it is for: classify (the default), regress, or another word.")] = None,
+    evaluate: Annotated[Many, option("--evaluate", "A shard that it is measured on; repeat it for several.")] = None,
+    alias: Annotated[str, option("--alias", "Under which alias it is released.")] = "live",
+    as_json: AsJson = False,
+) -> None:
+    """Make a release of components that were recorded by hand, so that requests reach it."""
+    composed = api.releases.compose(
+        api.workspace.open_workspace(), name, components, predict=predict, combine=combine, task=task,
+        evaluate=evaluate or (), alias=alias,
+    )  # fmt: skip
+    show.result(composed, as_json)
 
 
 @app.command("serve-at")

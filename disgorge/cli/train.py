@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from disgorge import api
-from disgorge.cli.options import AsJson, Text, argument, option
+from disgorge.cli.options import AsJson, MaybeBy, Text, argument, option
 from disgorge.cli.output import tables as show
 from disgorge.cli.output.errors import going_on
 from disgorge.cli.output.progress import shown
+from disgorge.errors import WrongUse
 
 
 def train(
@@ -34,16 +35,25 @@ def attest(
         str | None, argument("RELEASE", "NAME or NAME@ALIAS; every live release by default.", show_default=False)
     ] = None,
     again: Annotated[bool, option("--again", "Also run a second time what no second run made again.")] = False,
-    component: Annotated[Text, option("--component", "A component recorded from outside; goes with --recipe.")] = None,
+    component: Annotated[Text, option("--component", "One component that was recorded by hand.")] = None,
     recipe: Annotated[
-        Path | None, option("--recipe", "MODEL.yaml that lays that component out: its recipe, if its bytes come out.")
+        Path | None, option("--recipe", "MODEL.yaml that makes it; by default the recipe that it was recorded with.")
     ] = None,
+    accept: Annotated[
+        Text, option("--accept", "Digest of what its recipe made: put that in the place of what is recorded.")
+    ] = None,
+    by: MaybeBy = None,
     as_json: AsJson = False,
 ) -> None:
     """Run components that lack an attestation, confined, and record the runs, so that no removal has to.
 
     Exit 1 if a run made other bytes than are recorded, 4 if the environment here may be why.
     """
+    if accept is not None:
+        if component is None or release is not None or recipe is not None or again:
+            raise WrongUse("--accept goes with --component and --by alone; leave RELEASE, --again and --recipe out")
+        show.result(api.training.accept(api.workspace.open_workspace(), component, accept, by=by), as_json)
+        return
     words = "interrupted; runs that were finished are recorded, run the same command again to go on"
     workspace = api.workspace.open_workspace()
     with going_on(lambda: words), shown(quiet=as_json) as display:

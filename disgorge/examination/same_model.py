@@ -26,7 +26,7 @@ from disgorge.layout import component_name
 from disgorge.method import Blueprint, Declared, Items, ModelSpec, determining, recipe_for
 from disgorge.training.ask import Answered, Answers, laid_out
 from disgorge.training.assemble import spec_of
-from disgorge.training.code.kept import code_made_with
+from disgorge.training.code.kept import code_of
 from disgorge.training.make import recordings
 from disgorge.training.recipe import Runner
 from disgorge.training.runners.declared import maker_of
@@ -61,7 +61,7 @@ def check_layout(
     """
     start = time.perf_counter()
     composition, components = recorded
-    code = code_made_with(workspace, (member.component for member in composition.members))
+    code = code_of(workspace, composition)
     spec = spec_of(composition)
     blueprints = laid_out(runner, spec, shards, code=code)
     digests = {each.name: each.digest for each in components}

@@ -61,6 +61,9 @@ def spare_of(workspace: Workspace, coming: Sequence[Fact] = ()) -> Spare:
     for release in state.releases.values():
         composition = state.compositions.get(release.record.composition)
         if release.live and composition is not None:
+            if isinstance(code := composition.stored_code.get("code"), str):
+                needed = f"it is code that release {release.record.name} answers by"
+                objects |= {code: needed} | {file.sha256: needed for file in listed(workspace.objects, code)}
             for member in composition.members:
                 needed = f"release {release.record.name} serves it"
                 served |= dict.fromkeys(_objects_of(workspace, member.component), needed)

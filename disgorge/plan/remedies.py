@@ -6,6 +6,7 @@ Pure, as :mod:`disgorge.plan.planner`, which makes a plan of what is chosen here
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from disgorge.errors import DisgorgeError
 from disgorge.layout import is_emptied, layout_of
 from disgorge.method import Blueprint, Declared, ModelSpec, Offer, offers_for
 from disgorge.plan.details import PartsDetail, parts_of
@@ -111,14 +112,22 @@ def remedies_for(
         if step is None:
             return None
         steps.append(step)
-    steps += [_again(hit, part, target[name]) for name, part in again.get(hit.label, {}).items()]
+    steps += [_again(hit, part, target[name], method) for name, part in again.get(hit.label, {}).items()]
     order = {name: place for place, name in enumerate(target)}
     return sorted(steps, key=lambda step: order.get(step.subject, -1))
 
 
-def _again(hit: Hit, again: AgainHere, blueprint: Blueprint) -> Step:
-    """Return the step that trains a component again that the removal does not touch."""
+def _again(hit: Hit, again: AgainHere, blueprint: Blueprint, method: Declared) -> Step:
+    """Return the step that trains a component again that the removal does not touch.
+
+    Raises :class:`DisgorgeError` for one that its method cannot train.
+    """
     component = again.component
+    if all(offer.remedy is not Remedy.RETRAIN for offer in offers_for(method, blueprint.kind)):
+        raise DisgorgeError(
+            f"component {component.name} cannot be trained again: {again.why}; give it the model that makes it with "
+            f"`disgorge attest --component {component.name} --recipe MODEL.yaml`, or have {hit.label} destroyed"
+        )
     return Step(
         id=f"retrain-{component.name}",
         action=Action.RETRAIN,

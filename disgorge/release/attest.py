@@ -12,33 +12,29 @@ from dataclasses import dataclass, field, replace
 
 from disgorge.attestation.record import attest_done
 from disgorge.attestation.standing import RECORD, Attested, Refusal, Standing, standings
-from disgorge.errors import BadModel, DisgorgeError, ReleaseContained, UnknownMethod, WrongUse
-from disgorge.layout import blueprint_name, component_name
-from disgorge.method import Blueprint, ModelSpec, recipe_for
+from disgorge.errors import DisgorgeError, ReleaseContained, UnknownMethod
 from disgorge.release.serving import Wanted
-from disgorge.release.train import contained, lay_out, shards_for
+from disgorge.release.train import contained
 from disgorge.request.holds.out_of_service import stopped_words
-from disgorge.training.code.kept import keep_code
 from disgorge.training.environment import UNREPEATED, differences
 from disgorge.training.kernels import is_unusable, setting_of
-from disgorge.training.make import recordings, uses_of
+from disgorge.training.make import recordings
 from disgorge.training.recipe import Done, Job, Runner
-from disgorge.training.runners.declared import method_for, method_of_model
+from disgorge.training.runners.declared import method_for
 from disgorge.workspace_lock import turn
 from lineage.artifacts.files import problem_with
-from lineage.artifacts.named import usable_artifacts
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, in_order, members_of
 from lineage.errors import LineageError
 from lineage.ledger.fact_kinds import ComponentFact, FactBody
 from lineage.ledger.state import influences_of, reachable
-from lineage.records import Component, Composition, Cost, Release
+from lineage.records import Component, Composition, Json, Release
 from lineage.shown import short
 from lineage.storage.components import delete_component
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 
-_NEEDED = {"method", "version", "kind", "parameters", "uses", "threads"}
+NEEDED = {"method", "version", "kind", "parameters", "uses", "threads"}
 """What a recipe names that can be carried out."""
 Key = tuple[str, str]
 """The digests of a component and of its recipe."""
@@ -69,10 +65,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Every component that was looked at, inputs first, and why releases were left out."""
+    """Every component that was looked at, inputs first, and why releases were left out.
+
+    ``beside`` is what was recorded beside a component whose recipe made other bytes.
+    """
 
     parts: tuple[Part, ...]
     left_out: tuple[str, ...] = ()
+    beside: Component | None = None
 
 
 def attest_releases(
@@ -85,39 +85,25 @@ def attest_releases(
     """
     with turn(workspace, then="run `disgorge attest` again"):
         compositions, left_out = _in_service(workspace, release)
-        runs = _Runs(workspace, runner, _components(workspace, compositions))
+        runs = Runs(workspace, runner, _components(workspace, compositions))
         runs.run_missing(level)
         if again:
             runs.run_again()
         return Outcome(runs.parts(), left_out)
 
 
-def attest_component(
-    workspace: Workspace, runner: Runner, name: str, spec: ModelSpec, *, level: Confinement
-) -> Outcome:
-    """Run the recipe that a model lays out for a component, and record both with it if its very bytes come out.
-
-    Otherwise nothing changes. Raises :class:`~lineage.errors.UnknownRecord` for a component or shard that is not there,
-    :class:`WrongUse` for a model that does not fit the component, and what training raises.
-    """
-    with turn(workspace, then="run `disgorge attest` again"):
-        with Catalog.of(workspace) as catalog:
-            component = catalog.component(name)
-        _refuse_contained(workspace, component)
-        blueprint, component = _with_recipe(workspace, component, spec)
-        runs = _Runs(workspace, runner, {_key(component): component}, blueprint)
-        runs.run_missing(level)
-        return Outcome(runs.parts())
-
-
 @dataclass(slots=True)
-class _Runs:
-    """Runs components and notes what came of each. With ``blueprint``, a run counts only if it reached the bytes."""
+class Runs:
+    """Runs components and notes what came of each.
+
+    With ``alone`` what a run makes is recorded as a component, beside the recorded one where it has other bytes.
+    """
 
     workspace: Workspace
     runner: Runner
     components: Mapping[Key, Component]
-    blueprint: Blueprint | None = None
+    alone: bool = False
+    beside: Component | None = None
     ran: dict[Key, int] = field(default_factory=dict)
     problems: dict[Key, Problem] = field(default_factory=dict)
 
@@ -148,7 +134,7 @@ class _Runs:
     def _run(self, wanted: Iterable[Component]) -> None:
         jobs: list[tuple[Component, Job]] = []
         for component in wanted:
-            key = _key(component)
+            key = key_of(component)
             if key not in self.problems and (problem := _hindrance(self.workspace, component)) is not None:
                 self.problems[key] = problem
             if key not in self.problems:
@@ -161,28 +147,43 @@ class _Runs:
 
     def _record(self, component: Component, done: Done, there: Collection[str]) -> None:
         """Record a run. Other bytes than the recorded ones are deleted first: a purge spares what a fact names."""
-        key = _key(component)
+        key = key_of(component)
         made = replace(component, digest=done.digest, environment=done.environment, files=done.files)
         self.ran[key] = self.ran.get(key, 0) + 1
         if done.digest != component.digest:
-            if done.digest not in there:
+            if done.digest not in there and not self.alone:
                 delete_component(self.workspace.objects, done.digest, keep=there)
-            elsewhere: tuple[str, ...] = ("the environment of its training was not recorded",)
-            if component.environment:
-                elsewhere = differences(component.environment, done.environment)
-            if component.recipe.get("deterministic") is False:
-                elsewhere += (UNREPEATED,)
-            self.problems[key] = Problem("the recorded bytes are not what its recipe makes here", elsewhere)
-            if self.blueprint is not None:
-                return
+            problem = differing(component, done.environment)
+            if not self.alone and not component.environment:
+                keeps = f"`disgorge attest --component {component.name}` keeps both, and measures them"
+                problem = replace(problem, words=f"{problem.words}; {keeps}")
+            self.problems[key] = problem
         facts: list[FactBody] = []
-        if self.blueprint is not None:
-            cost = Cost(self.blueprint.examples, self.blueprint.steps, done.seconds)
-            facts.append(ComponentFact(replace(made, cost=cost)))
+        if self.alone:
+            name = component.name if done.digest == component.digest else beside(component.name)
+            made = replace(made, name=name, cost=replace(component.cost, seconds=done.seconds), locations=("objects",))
+            self.beside = made if done.digest != component.digest else None
+            facts.append(ComponentFact(made))
         self.workspace.ledger.record(*facts, *attest_done(self.workspace, made, done))
 
 
-def _key(component: Component) -> Key:
+def beside(name: str) -> str:
+    """Return the name under which other bytes are recorded that the recipe of a component made."""
+    return f"{name}~again"
+
+
+def differing(component: Component, environment: Mapping[str, Json]) -> Problem:
+    """Return what is the matter with a component whose recipe made other bytes, in an environment."""
+    elsewhere: tuple[str, ...] = ("the environment of its training was not recorded",)
+    if component.environment:
+        elsewhere = differences(component.environment, environment)
+    if component.recipe.get("deterministic") is False:
+        elsewhere += (UNREPEATED,)
+    return Problem("the recorded bytes are not what its recipe makes here", elsewhere)
+
+
+def key_of(component: Component) -> Key:
+    """Return what tells a run: two recipes may make the same bytes."""
     return (component.digest, component.recipe_digest)
 
 
@@ -201,7 +202,7 @@ def _is_shown(attested: Attested, component: Component, level: Confinement | Non
 def _hindrance(workspace: Workspace, component: Component) -> Problem | None:
     """Return why a component cannot be run, None if it can be."""
     recipe, state = component.recipe, workspace.ledger.state()
-    if not _NEEDED <= recipe.keys():
+    if not NEEDED <= recipe.keys():
         give = f"give it one with `disgorge attest --component {component.name} --recipe MODEL.yaml`"
         return Problem(f"it has no recipe, and is shown by {RECORD}; {give}", expected=True)
     shards = {digest for (_, digest), entry in state.shards.items() if entry.live}
@@ -285,7 +286,7 @@ def _components(workspace: Workspace, compositions: Iterable[Composition]) -> di
         if not component.recipe:
             earlier = recorded.get((component.name, component.digest), [])
             component = next((each for each in reversed(earlier) if each.recipe), component)
-        found.setdefault(component.digest, {}).setdefault(_key(component), component)
+        found.setdefault(component.digest, {}).setdefault(key_of(component), component)
     edges = [
         (use.digest, digest, use.role)
         for digest, several in found.items()
@@ -295,44 +296,10 @@ def _components(workspace: Workspace, compositions: Iterable[Composition]) -> di
     return {key: component for digest in in_order(found, edges) for key, component in found[digest].items()}
 
 
-def _refuse_contained(workspace: Workspace, component: Component) -> None:
+def refuse_contained(workspace: Workspace, component: Component) -> None:
     """Raise :class:`ReleaseContained` if a release that is out of service has the component, or one made from it."""
     with Catalog.of(workspace) as catalog:
         served = [(release, catalog.composition(release.composition)) for release in catalog.releases()]
     for (_, composition), why in zip(served, _out_of_service(workspace, served), strict=True):
         if why and component.digest in {digest for digest, _ in _components(workspace, [composition])}:
             raise ReleaseContained(why)
-
-
-def _with_recipe(workspace: Workspace, component: Component, spec: ModelSpec) -> tuple[Blueprint, Component]:
-    """Return a component as the blueprint of its name has it made, with the recipe over what is live."""
-    blueprints = {blueprint.name: blueprint for blueprint in lay_out(workspace, spec)}
-    blueprint = blueprints.get(blueprint_name(spec.release, component.name))
-    if blueprint is None:
-        names = ", ".join(component_name(spec.release, name) for name in blueprints)
-        raise WrongUse(f"model {spec.release} lays out no {component.name}; it lays out {names}")
-    used = {use.digest for use in influences_of(component)}
-    digests = {("shard", name): shard.digest for name, shard in shards_for(workspace, spec).items()}
-    with Catalog.of(workspace) as catalog:
-        live = catalog.components()
-        digests |= usable_artifacts(catalog, spec.artifact_names, of=spec.release)
-        names_of = {each.digest: each.name for each in live}
-        names_of |= {each.digest: each.name for each in catalog.shards(live=False)}
-        names_of |= {each.digest: each.name for each in catalog.artifacts(live=False)}
-    for name in (use.name for use in blueprint.inputs if use.of == "component"):
-        called = [each.digest for each in live if each.name in (name, component_name(spec.release, name))]
-        if not called:
-            raise BadModel(
-                f"model {spec.release} makes {component.name} from {name}, and no live component is called so; record "
-                "that first"
-            )
-        digests["component", name] = next((digest for digest in called if digest in used), called[-1])
-    method = method_of_model(spec)
-    recipe = recipe_for(method, blueprint, digests, spec) | keep_code(workspace, method.code)
-    uses = uses_of(recipe)
-    if lacking := sorted(names_of.get(digest, short(digest)) for digest in used - {use.digest for use in uses}):
-        raise WrongUse(
-            f"component {component.name} is recorded to have used {', '.join(lacking)}, which model {spec.release} "
-            "does not make it from; give the model that does"
-        )
-    return blueprint, replace(component, kind=blueprint.kind, uses=uses, recipe=recipe, locations=("objects",))

@@ -83,13 +83,23 @@ def question_about(
 
 
 @activity("asking models in processes of their own")
-def ask(runner: Runner, questions: Sequence[Question], given: Sequence[Items] = ()) -> tuple[Answers, ...]:
+def ask(
+    runner: Runner,
+    questions: Sequence[Question],
+    given: Sequence[Items] = (),
+    *,
+    code: Mapping[str, str] | None = None,
+) -> tuple[Answers, ...]:
     """Return what each model answers about the items, each in a process of its own.
 
+    ``code`` is what a recipe says of local code, by which all of them answer: that of their parts by default.
     Raises :class:`~disgorge.errors.ExecutionFailed` for a process that fails, or answers what cannot be read.
     """
     unnamed = tuple(items.unnamed() for items in given)
-    jobs = [Job(_name(question), {"question": plain(question)}, 0, given=unnamed) for question in questions]
+    jobs = [
+        Job(_name(question), {"question": plain(question)} | dict(code or {}), 0, given=unnamed)
+        for question in questions
+    ]
     found = {done.job.name: _read(done.job.name, done.answer, unnamed) for done in runner.run(jobs)}
     return tuple(found[job.name] for job in jobs)
 

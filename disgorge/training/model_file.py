@@ -43,6 +43,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _VERSION_LIKE = re.compile(r"v\d+|latest", re.IGNORECASE)
 
 
+def is_name(text: str) -> bool:
+    """Whether a release or an alias may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 class _ModelFile(BaseModel):
     """The file's fields, as :class:`~disgorge.method.ModelSpec` has them."""
 
@@ -64,7 +69,7 @@ class _ModelFile(BaseModel):
     @field_validator("release", "alias")
     @classmethod
     def _is_a_name(cls, value: str) -> str:
-        if not _NAME.fullmatch(value):
+        if not is_name(value):
             raise ValueError(
                 f"{value[:_LETTERS]!r} is an invalid name; use letters, digits, dots, hyphens and underscores"
             )

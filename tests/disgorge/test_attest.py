@@ -13,7 +13,8 @@ from disgorge.attestation.standing import Attested, Standing, standing
 from disgorge.audit.rules import audit
 from disgorge.errors import BadModel, ReleaseContained, WrongUse
 from disgorge.method import ModelSpec
-from disgorge.release.attest import Outcome, attest_component, attest_releases
+from disgorge.release.attest import Outcome, attest_releases, beside
+from disgorge.release.recorded import attest_component
 from disgorge.request.holds.hold import hold_request
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.sandbox.levels import Level
@@ -412,8 +413,9 @@ def test_a_component_from_outside_gets_the_recipe_that_makes_its_bytes(from_outs
     assert from_outside.ledger.head() == head
 
 
-def test_another_recipe_changes_nothing(from_outside: Workspace) -> None:
-    head, objects = from_outside.ledger.head(), set(from_outside.objects.digests())
+def test_other_bytes_are_kept_beside_and_change_nothing_that_is_there(from_outside: Workspace) -> None:
+    name, served = f"{RELEASE}/mean/shard-2", composition_of(from_outside)
+    recorded = component_of(from_outside, name)
     outcome = given(from_outside, spec=replace(SPEC, seed=4))
     assert problems(outcome) == {
         "mean/shard-2": (
@@ -421,7 +423,13 @@ def test_another_recipe_changes_nothing(from_outside: Workspace) -> None:
             ("the environment of its training was not recorded",),
         )
     }
-    assert (from_outside.ledger.head(), set(from_outside.objects.digests())) == (head, objects)
+    assert (component_of(from_outside, name), composition_of(from_outside)) == (recorded, served)
+    made = component_of(from_outside, beside(name))
+    assert (outcome.beside, made.recipe["parameters"]) == (made, {"seed": 4})
+    head = from_outside.ledger.head()
+    again = given(from_outside, spec=replace(SPEC, seed=4))
+    assert (again.beside, again.parts[0].runs, problems(again)) == (made, 0, problems(outcome)), "it is not run again"
+    assert from_outside.ledger.head() == head
 
 
 def test_a_model_that_does_not_fit_the_component_is_refused(from_outside: Workspace) -> None:

@@ -20,7 +20,7 @@ from disgorge.training.runners.received import receive
 from disgorge.verify.bundle import _weights
 from lineage.errors import LineageError
 from lineage.recording import recording
-from lineage.records import Component
+from lineage.records import Component, Json
 from lineage.storage.components import files_of, is_whole, keep_listing
 from lineage.storage.objects import Objects
 from lineage.storage.tensors import save_tensors
@@ -64,9 +64,9 @@ def folder_of(tmp_path: Path, name: str, weights: float, **texts: bytes) -> Path
     return folder
 
 
-def record(workspace: Workspace, folder: Path, *uses: tuple[str, str], name: str = "") -> Component:
+def record(workspace: Workspace, folder: Path, *uses: tuple[str, str], name: str = "", **recipe: Json) -> Component:
     """Record a folder by hand."""
-    with recording(workspace, kind="adapter", name=name or folder.name, uses=uses) as component:
+    with recording(workspace, kind="adapter", name=name or folder.name, uses=uses, recipe=recipe) as component:
         component.save_files(folder)
     assert component.component is not None
     return component.component
@@ -158,6 +158,17 @@ def test_old_weights_that_a_component_recorded_by_hand_lists_are_refused(workspa
         toys.remove(workspace, [toys.person(workspace, "shard-3", 1)])
     assert toys.is_open(workspace)
     assert is_whole(workspace.objects, gone.digest)
+
+
+def test_old_weights_are_refused_though_a_recipe_that_nobody_ran_says_otherwise(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    old = folder_of(tmp_path, "old", 1.0)
+    record(workspace, old, ("shard-3", "train"))
+    (old / "notes.json").write_bytes(b'{"trained": "from nothing"}')
+    record(workspace, old, ("shard-2", "train"), name="renamed", method="function", uses=[])
+    with pytest.raises(CertificateRefused, match=r"renamed was recorded by hand.*model\.safetensors is one of the wei"):
+        toys.remove(workspace, [toys.person(workspace, "shard-3", 1)])
 
 
 def test_old_trees_in_text_that_a_component_recorded_by_hand_lists_are_refused(

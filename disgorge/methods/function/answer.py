@@ -57,9 +57,9 @@ class FunctionModel:
         )
         if given.predict:
             self.predict = self._predict
-        if given.score or given.task == "classify":
+        if given.score or (given.predict and given.task == "classify"):
             self.scores = self._scores
-        if given.measure or given.task in ("classify", "regress"):
+        if given.measure or (given.predict and given.task in ("classify", "regress")):
             self.utility = self._utility
         if given.sample:
             self.sample = self._sample

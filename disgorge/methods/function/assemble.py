@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.errors import BadModel
-from disgorge.method import ModelSpec, Part
+from disgorge.method import RECORDED, ModelSpec, Part
 from disgorge.methods.function.answer import FunctionModel
-from disgorge.methods.function.layout import BASE, CLASSES, FITTED
+from disgorge.methods.function.composed import FITTED
+from disgorge.methods.function.layout import BASE, CLASSES
 from disgorge.methods.function.settings import Settings, read_settings
 from disgorge.methods.function.train import read_classes
 from disgorge.methods.shared.digest import tensors_digest
@@ -16,8 +17,11 @@ from disgorge.methods.shared.digest import tensors_digest
 def model_of(spec: ModelSpec, parts: tuple[Part, ...], artifacts: Sequence[Path]) -> FunctionModel:
     """Return the model that these parts make; their order carries no meaning."""
     given = read_settings(spec.parameters)
-    if strange := [part for part in parts if part.kind not in (CLASSES, FITTED)]:
+    if strange := [part for part in parts if part.kind not in (CLASSES, FITTED, RECORDED)]:
         raise BadModel(f"component {strange[0].name} is of kind {strange[0].kind!r}, which function has no use for")
+    if given.components:
+        all_answer = sorted(parts, key=lambda part: (_digest(part.tensors), part.name))
+        return FunctionModel(spec, given, [(part.weight, part.tensors) for part in all_answer], None, artifacts)
     ordered = sorted(parts, key=lambda part: (part.name.partition("/")[0], _digest(part.tensors), part.name))
     named: dict[str, dict[str, Part]] = {}
     for part in ordered:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from disgorge.errors import BadModel
 from disgorge.method import Blueprint, Input, ModelSpec
+from disgorge.methods.function.composed import FITTED, composed
 from disgorge.methods.function.settings import LABEL, OTHERS, Settings, Stage
 from lineage.records import Json, Role, Shard
 
@@ -16,12 +17,13 @@ CLASSES = "classes"
 """The component, and the kind of it, that holds classes which were found in data."""
 BASE = "~core"
 """What the component that is trained on the core alone is called after, in the place of a shard."""
-FITTED = "fitted"
-"""The kind of what a user's function trains."""
 
 
 def blueprints(spec: ModelSpec, given: Settings, shards: Mapping[str, Shard]) -> Iterator[Blueprint]:
     """Yield the components there should be, inputs first."""
+    if given.components:
+        yield from composed(spec, given, shards)
+        return
     _refuse_unknown(spec, given)
     chosen = {*given.select}
     core = _existing(spec.core, shards, given)

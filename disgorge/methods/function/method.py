@@ -5,7 +5,7 @@ of the user's code. That is stored by digest, stands in every recipe, and runs i
 columns that the file names, and of ``label`` nothing where it answers.
 
 >>> METHOD.name, sorted({f"{o.kind}: {o.remedy.value}" for o in METHOD.offers})
-('function', ['classes: retrain', 'fitted: drop', 'fitted: retrain'])
+('function', ['classes: retrain', 'fitted: drop', 'fitted: retrain', 'recorded: drop'])
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from disgorge.errors import BadModel
 from disgorge.method import (
     NO_CHECKPOINTS,
+    RECORDED,
     Blueprint,
     Checkpoints,
     Items,
@@ -27,7 +28,8 @@ from disgorge.method import (
     Toy,
     no_progress,
 )
-from disgorge.methods.function.layout import CLASSES, FITTED, blueprints
+from disgorge.methods.function.composed import FITTED
+from disgorge.methods.function.layout import CLASSES, blueprints
 from disgorge.methods.function.settings import read_settings
 from disgorge.methods.shared.parts import exact
 from lineage.records import Json, Shard
@@ -62,6 +64,12 @@ class FunctionMethod:
             Remedy.RETRAIN,
             "The user's function runs again, as it was stored, on what is retained; it rests on confinement, and on "
             "training that repeats.",
+        ),
+        exact(
+            RECORDED,
+            Remedy.DROP,
+            "The component was recorded without a recipe and cannot be trained again, so what it learned from other "
+            "items goes with it.",
         ),
         exact(CLASSES, Remedy.RETRAIN, "The classes are read anew from the retained labels."),
     )

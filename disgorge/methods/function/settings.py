@@ -68,8 +68,27 @@ class Stage(_Strict):
     reads: list[StageName] = []
 
 
+class Used(_Strict):
+    """What shaped a component: the name is missing once no file names it any more."""
+
+    of: Literal["shard", "artifact"]
+    role: Name
+    digest: Name | None = None
+    name: Name | None = None
+
+
+class Shaping(_Strict):
+    """What shaped a component that was recorded, and the parameters of its recipe where a function makes it."""
+
+    uses: list[Used]
+    parameters: dict[str, Any] | None = None
+
+
 class Settings(_Strict):
-    """The keys of the file. ``stages`` always has at least one: ``train`` and ``layout`` are the stage ``model``."""
+    """The keys of the file. ``stages`` always has at least one: ``train`` and ``layout`` are the stage ``model``.
+
+    Those of a release of recorded components stand in no file: it has ``components``, ``stored`` code, and no stages.
+    """
 
     train: Function | None = None
     layout: Literal["joint", "isolated", "graph"] = "joint"
@@ -90,6 +109,8 @@ class Settings(_Strict):
     chosen_on: list[Name] = []
     code: list[Name] = []
     parameters: dict[str, Any] = {}
+    components: dict[Name, Shaping] = {}
+    stored: dict[str, str] = {}
 
     @property
     def is_staged(self) -> bool:
@@ -140,11 +161,11 @@ def _unread(given: Settings) -> list[str]:
 
 def _problems(given: Settings) -> Iterator[str]:
     """Yield what does not fit together, in words."""
-    if not given.stages:
+    if not given.stages and not given.components:
         yield "train: is missing; name the function that trains, as in reviews.fit:train, or write `stages`"
     if given.train is not None and list(given.stages) != [MODEL]:
         yield "stages: takes the place of train; leave one of them out"
-    if given.predict is None and given.sample is None:
+    if given.predict is None and given.sample is None and not given.components:
         yield "predict: is missing; name the function that answers, as in reviews.fit:predict"
     if (given.task == "generate") != (given.sample is not None):
         yield "sample: belongs to `task: generate`; name both, or neither"

@@ -25,7 +25,10 @@ def code_of_today(workspace: Workspace, plan: Plan, impact: Impact) -> dict[str,
     found, why = dict[str, dict[str, str]](), "trains no model again that calls functions of the user's"
     for composition in (hit.composition for hit in impact.releases if hit.composition.digest in before):
         spec = spec_of(composition)
-        if functions_of(spec):
+        if composition.stored_code:
+            why = f"would train {spec.release} again, which is composed of recorded components: attest these with the "
+            why += "code of today (`disgorge attest --component NAME --recipe MODEL.yaml`), and compose it again"
+        elif functions_of(spec):
             stored = code_made_with(workspace, (member.component for member in composition.members))
             now = method_of_model(spec).code
             if now is not None and now.tree.digest != stored.get("code"):

@@ -33,6 +33,8 @@ from lineage.workspace import Workspace
 
 CHANGED = (Action.DROP, Action.SUBTRACT, Action.RETRAIN)
 """What the steps do that leave no part as it was."""
+WITHOUT = "it was recorded without a recipe"
+"""Why a part cannot be trained again by what is recorded of it."""
 _LISTED = 3
 """Parts that an error names; the rest is counted."""
 
@@ -161,6 +163,13 @@ def refusal(request: str, found: Mapping[str, Mapping[str, Unrepeatable]]) -> En
     parts = {name: part for each in found.values() for name, part in each.items()}
     shown = [f"{name} ({'; '.join(part.why)})" for name, part in list(parts.items())[:_LISTED]]
     more = f" and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
+    if bare := [name for name, part in parts.items() if WITHOUT in part.why]:
+        return EnvironmentDiffers(
+            f"request {request} leaves {counted(len(parts), 'part')} alone that cannot be shown to be what they were: "
+            f"{', '.join(shown)}{more}; give each the model that makes it with `disgorge attest --component {bare[0]} "
+            f"--recipe MODEL.yaml`, or have its release destroyed with `disgorge request plan {request} --withdraw "
+            "RELEASE`"
+        )
     cost = sum((part.component.cost for part in parts.values()), Cost())
     return EnvironmentDiffers(
         f"request {request} leaves {counted(len(parts), 'part')} alone that cannot be shown here, by equal bits, to be "
@@ -184,7 +193,7 @@ def _why(
     if _reads_any(spec, blueprint, others):
         return ("what it is trained from is trained again",)
     target = determining(recipe_for(method, blueprint, digests, spec))
-    why: tuple[str, ...] = ("it was recorded without a recipe",)
+    why: tuple[str, ...] = (WITHOUT,)
     for component in reversed([each for each in known if each.recipe]):
         if determining(component.recipe) != target:
             why = ("the model without the items asks for another recipe",)

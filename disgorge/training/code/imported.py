@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from disgorge.errors import ExecutionFailed
-from disgorge.training.code.kept import code_made_with, kept_code
+from disgorge.training.code.kept import code_of, kept_code
 from lineage.records import Composition
 from lineage.storage.tree import Tree
 from lineage.workspace import Workspace
@@ -26,7 +26,7 @@ def make_importable(workspace: Workspace, composition: Composition) -> None:
 
     Raises :class:`ExecutionFailed` where another version of one of its modules is loaded already.
     """
-    code = kept_code(workspace, code_made_with(workspace, (member.component for member in composition.members)))
+    code = kept_code(workspace, code_of(workspace, composition))
     if code is None or code.tree.digest in _folders:
         return
     if other := _loaded_otherwise(code.tree):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from disgorge.errors import ExecutionFailed
 from disgorge.training.code.local import LocalCode
 from lineage.ledger.fact_kinds import ComponentFact
-from lineage.records import Json
+from lineage.records import Composition, Json, restore
 from lineage.storage.tree import kept_tree
 from lineage.workspace import Workspace
 
@@ -37,11 +37,17 @@ def code_made_with(workspace: Workspace, components: Iterable[str]) -> Mapping[s
     return found
 
 
+def code_of(workspace: Workspace, composition: Composition) -> Mapping[str, str]:
+    """Return what says which code a composition answers by, and is trained again by; nothing if it has none."""
+    return composition.stored_code or code_made_with(workspace, (member.component for member in composition.members))
+
+
 def code_named(workspace: Workspace, recipe: Mapping[str, Json]) -> Mapping[str, str]:
     """Return what a recipe, or the recipes of the parts that a question is about, say of code; nothing if none do."""
     if "code" in recipe:
         return {name: recipe[name] for name in ("code", "entry")}
-    return code_made_with(workspace, _asked_about(recipe))
+    question = recipe.get("question")
+    return code_of(workspace, restore(Composition, question["composition"])) if question else NONE
 
 
 def refuse_unnamed(recipe: Mapping[str, Json], now: LocalCode | None) -> None:
@@ -51,9 +57,3 @@ def refuse_unnamed(recipe: Mapping[str, Json], now: LocalCode | None) -> None:
             f"its recipe names no code, and {recipe['method']} is local code here ({now.entry}); train it again with "
             "`disgorge train`, which stores the code"
         )
-
-
-def _asked_about(recipe: Mapping[str, Json]) -> list[str]:
-    """Return the components of the composition that a question is about."""
-    question = recipe.get("question")
-    return [member["component"] for member in question["composition"]["members"]] if question else []

@@ -69,6 +69,9 @@ def code_of_functions(
     the working folder, and as Python does; ``declared`` are files and folders, relative to ``folder``, that belong to
     them. Raises :class:`~disgorge.errors.BadModel` for what is not there, and for data among the code.
     """
+    functions = tuple(functions)
+    if unnamed := [each for each in functions if not all(each.partition(":"))]:
+        raise BadModel(f"{unnamed[0][:80]!r} names no function; write module:function, as in reviews.fit:train")
     names = sorted({function.partition(":")[0].partition(".")[0] for function in functions})
     folders = tuple(dict.fromkeys((folder.absolute(), Path.cwd())))
     found = _found(names, folders)
@@ -91,6 +94,20 @@ def code_of_functions(
     _refuse_data(folder for folder in {_top(name, path) for name, path in found.items()})
     files = {name: path.read_bytes() for name, path in found.items()}
     return LocalCode(entry, Tree.of(files)) if files else None
+
+
+def require_functions(code: LocalCode | None, functions: Iterable[str]) -> None:
+    """Raise :class:`BadModel` for a function (``module:function``) that its module among local code does not name.
+
+    The text is read and nothing is run: a name that a module makes while it runs is not found.
+    """
+    files = code.tree.data if code is not None else {}
+    for function in functions:
+        module, _, name = function.partition(":")
+        path = module.replace(".", "/")
+        data = files.get(f"{path}.py", files.get(f"{path}/__init__.py"))
+        if data is not None and not {name, "*"} & _names_made(data):
+            raise BadModel(f"module {module} names no function {name!r}; correct the name, or the module")
 
 
 def libraries_of(code: LocalCode) -> tuple[str, ...]:
@@ -200,6 +217,23 @@ def _files(place: Path) -> Iterator[Path]:
 def _imports(path: Path, stamp: tuple[int, ...]) -> frozenset[str]:
     """Return the top-level names that a file imports, in its text as of ``stamp``."""
     return frozenset(name.partition(".")[0] for name in _names_imported(path.read_bytes()))
+
+
+def _names_made(text: bytes) -> frozenset[str]:
+    """Return the names that a text gives to functions, classes, values and imports; "*" where these are not known."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError):
+        return frozenset("*")  # which whoever imports it is told
+    names = set[str]()
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return frozenset(names)
 
 
 def _names_imported(text: bytes) -> frozenset[str]:

@@ -24,7 +24,7 @@ from disgorge.method import Blueprint, ModelSpec, is_own, method_entries, origin
 from disgorge.training.ask import layout_recipe, read_layout
 from disgorge.training.assemble import spec_of
 from disgorge.training.code.distributions import distributions_used
-from disgorge.training.code.kept import code_made_with, code_named, kept_code
+from disgorge.training.code.kept import code_named, code_of, kept_code
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.code.local import LocalCode, code_of_functions, libraries_of, local_code
 from disgorge.training.model_file import functions_of
@@ -95,8 +95,7 @@ def declared_methods() -> dict[str, KnownMethod]:
 
 def maker_of(workspace: Workspace, composition: Composition) -> KnownMethod:
     """Return the method that made a composition, by the code that its parts were made with; raises as others here."""
-    members = (member.component for member in composition.members)
-    known = with_code(workspace, composition.method, code_made_with(workspace, members))
+    known = with_code(workspace, composition.method, code_of(workspace, composition))
     spec = spec_of(composition)
     if chosen_on := spec.parameters.get("chosen_on") if functions_of(spec) else ():
         said = f"Parameters and code were chosen on {', '.join(chosen_on)}, as the model file says; that choice stays."

@@ -3,6 +3,7 @@
 Jobs run in processes of their own here, confined as closely as this machine can.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -88,16 +89,38 @@ def alien(workspace_folder: Path) -> Workspace:
 
 def test_a_component_from_outside_is_given_the_recipe_that_makes_it(alien: Workspace) -> None:
     assert toys.component_of(alien, MEAN).recipe == {}
-    with untouched(alien.root):
-        ran = run(f"attest --component {MEAN} --recipe other.yaml")
+    ran = run(f"attest --component {MEAN} --recipe other.yaml")
     assert (ran.code, ran.err) == (
         4,
-        f"{SAID}; this environment is not the recorded one: the environment of its training was not recorded; nothing "
-        "was changed\n",
+        f"{SAID}; this environment is not the recorded one: the environment of its training was not recorded\n",
     )
+    assert toys.component_of(Workspace.open(), MEAN).recipe == {}
     assert fine(f"attest --component {MEAN} --recipe m.yaml").err == ""
     given = toys.component_of(Workspace.open(), MEAN)
     assert (given.recipe["kind"], bool(given.environment)) == ("mean", True)
+
+
+def test_other_bytes_are_measured_and_take_its_place_when_a_person_accepts_them(alien: Workspace) -> None:
+    before, served = toys.component_of(alien, MEAN), toys.composition_of(alien)
+    ran = run(f"attest --component {MEAN} --recipe other.yaml")
+    typed = re.search(r"`disgorge (attest --component \S+ --accept \w+) --by NAME`", ran.out)
+    assert typed is not None
+    assert re.search(r"held-out +accuracy +\d\.\d{4} +\d\.\d{4}\n", ran.out)
+    told = run(f"attest --component {MEAN} --recipe other.yaml --json").json
+    assert told["measured"][0]["recorded"].keys() == told["measured"][0]["made"].keys() != set()
+    with untouched(alien.root):
+        assert "--by must be a name on one line; say who accepts it" in refused(typed[1])
+        assert "--accept goes with --component and --by alone" in refused(f"{typed[1]} --by ann --recipe m.yaml")
+        assert "no run of the recipe of" in refused(f"attest --component {MEAN} --accept abcdef --by ann")
+    assert toys.composition_of(Workspace.open()) == served
+    out = fine(f"{typed[1]} --by ann").out
+    after = toys.component_of(Workspace.open(), MEAN)
+    assert after.digest == told["beside"]["digest"] != before.digest
+    assert out.splitlines() == [
+        f"{MEAN} is {after.digest[:12]} from here on, and was {before.digest[:12]}, which stays recorded",
+        f"released in {RELEASE}@live",
+    ]
+    assert after.digest in {each.component for each in toys.composition_of(Workspace.open()).members}
 
 
 def test_what_does_not_fit_together_is_refused_in_one_line(alien: Workspace) -> None:
@@ -107,8 +130,9 @@ def test_what_does_not_fit_together_is_refused_in_one_line(alien: Workspace) -> 
         "attest nothing": "no release nothing@live",
         "attest ''": "no release @live",
         f"attest {RELEASE}@other": f"no release {RELEASE}@other",
-        f"attest --component {MEAN}": "--component and --recipe go together",
-        "attest --recipe m.yaml": "--component and --recipe go together",
+        f"attest --component {MEAN}": f"component {MEAN} has no recipe; name the model that makes it, --recipe MODEL",
+        "attest --recipe m.yaml": "--recipe is that of one component; name it with --component",
+        "attest --accept abc --by ann": "--accept goes with --component and --by alone",
         f"attest {RELEASE} --component {MEAN} --recipe m.yaml": "--component is about one component",
         f"attest --again --component {MEAN} --recipe m.yaml": "--component is about one component",
         f"attest --component {MEAN} --recipe none.yaml": "none.yaml",
