@@ -69,8 +69,10 @@ class Observer:
         """Whether a plan, by its digest, is being executed as far as was heard: a kill may have come before the end."""
         return False
 
-    def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
-        """Hear that a model was trained from ``shards``, and what was made."""
+    def training(
+        self, spec: ModelSpec, made: "Made", shards: Sequence[Shard], *, model_file: Path | None = None
+    ) -> None:
+        """Hear that a model was trained from ``shards``, as ``model_file`` says, and what was made."""
 
 
 def tracking_or_none(workspace: Workspace) -> Observer:
@@ -156,7 +158,9 @@ class Tracking(Observer):
             run = self._execution(client, plan)
             return run is not None and run.info.status == RUNNING
 
-    def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
+    def training(
+        self, spec: ModelSpec, made: "Made", shards: Sequence[Shard], *, model_file: Path | None = None
+    ) -> None:
         """Record one run for a release's training, with the cost of each component and of all newly trained."""
         with self.store.client() as client:
             known = {"disgorge.composition": made.composition.digest, "disgorge.kind": "training"}

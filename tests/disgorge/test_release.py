@@ -1,6 +1,6 @@
 """Training to a release: what is recorded, what is trained, what is refused."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Kept(Registrar, Observer):
         self.adopted.append((release, alias, composition.digest))
         return "1"
 
-    def training(self, spec: ModelSpec, made: Made, shards: "list[Shard]") -> None:  # type: ignore[override]
+    def training(self, spec: ModelSpec, made: Made, shards: Sequence[Shard], *, model_file: Path | None = None) -> None:
         """Remember a training."""
         self.trained.append((made.trained, tuple(shard.name for shard in shards)))
 
