@@ -191,7 +191,7 @@ ROOMS = {
     """,
     "disgorge/tracking": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan disgorge/training lineage/activity
-        lineage/errors lineage/ledger lineage/records lineage/workspace policies/request
+        lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace policies/request
     """,
     "disgorge/training": """
         disgorge/attestation disgorge/declaration disgorge/errors disgorge/evidence disgorge/layout disgorge/method
