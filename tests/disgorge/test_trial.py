@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from disgorge.api.training import train
+from disgorge.api.training import train, train_all
 from disgorge.errors import BadModel, ExecutionFailed
 from disgorge.release.train import train_release
 from disgorge.tracking.registry import Registrar
@@ -117,6 +117,16 @@ def test_the_release_there_is_stays_until_a_model_answers(workspace: Workspace) 
         train(workspace, model(workspace, raising("predict"), seed=1), workers=1)
     with Catalog.of(workspace) as catalog:
         assert catalog.release("own").composition == first.made.composition.digest
+
+
+def test_of_several_models_none_is_released_where_one_cannot_answer(workspace: Workspace) -> None:
+    good = model(workspace).rename(workspace.root / "good.yaml")
+    bad = model(workspace, release="bad", predict="own_code:fit")
+    with pytest.raises(ExecutionFailed, match=r"^bad@live is not released: .*own_code\.py:5: predict \(own_code:fit\)"):
+        train_all(workspace, [good, bad], workers=1)
+    assert kinds(workspace) == {"component"}
+    bad.unlink()
+    assert train(workspace, good, workers=1).made.trained == ()
 
 
 def test_the_quality_is_printed_and_stands_in_json(workspace: Workspace) -> None:
