@@ -130,10 +130,11 @@ ROOMS = {
         policies/decision policies/judging policies/taxonomy
     """,
     "disgorge/release": """
-        disgorge/attestation disgorge/errors disgorge/facts disgorge/layout disgorge/locations disgorge/method
-        disgorge/request disgorge/request/holds disgorge/tracking disgorge/training disgorge/training/code
-        disgorge/training/runners disgorge/workspace_lock lineage/artifacts lineage/catalog lineage/errors
-        lineage/ledger lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace policies/taxonomy
+        disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/layout
+        disgorge/locations disgorge/method disgorge/request disgorge/request/holds disgorge/tracking disgorge/training
+        disgorge/training/code disgorge/training/runners disgorge/workspace_lock lineage/artifacts lineage/catalog
+        lineage/errors lineage/ledger lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace
+        policies/taxonomy
     """,
     "disgorge/removal": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination
@@ -190,12 +191,13 @@ ROOMS = {
     """,
     "disgorge/tracking": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan disgorge/training lineage/activity
-        lineage/errors lineage/ledger lineage/records lineage/workspace policies/request
+        lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace policies/request
     """,
     "disgorge/training": """
-        disgorge/attestation disgorge/declaration disgorge/errors disgorge/layout disgorge/method disgorge/training/code
-        disgorge/training/sandbox lineage/activity lineage/artifacts lineage/catalog lineage/errors lineage/ledger
-        lineage/records lineage/shards lineage/storage lineage/workspace policies/errors policies/packs
+        disgorge/attestation disgorge/declaration disgorge/errors disgorge/evidence disgorge/layout disgorge/method
+        disgorge/training/code disgorge/training/sandbox lineage/activity lineage/artifacts lineage/catalog
+        lineage/errors lineage/ledger lineage/records lineage/shards lineage/storage lineage/workspace policies/errors
+        policies/packs
     """,
     "disgorge/training/code": """
         disgorge/declaration disgorge/errors disgorge/method disgorge/training/sandbox lineage/errors lineage/ledger

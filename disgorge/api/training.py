@@ -31,7 +31,10 @@ from lineage.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Trained(Result):
-    """A release and what it is made of; ``stopped_by`` are the requests whose holds keep it from being served."""
+    """A release and what it is made of; ``stopped_by`` are the requests whose holds keep it from being served.
+
+    ``made.quality`` is None where the release stayed what it was.
+    """
 
     release: str
     alias: str
@@ -39,13 +42,15 @@ class Trained(Result):
     stopped_by: tuple[str, ...]
 
     def plain(self) -> Json:
-        """Return the release, its composition, and of each component whether it was trained or there already."""
+        """Return the release, its composition, its quality, and of each component whether it was trained now."""
+        quality = self.made.quality
         components = [
             {"name": c.name, "kind": c.kind, "digest": c.digest, "cost": plain(c.cost),
              "trained": c.name in self.made.trained}
             for c in self.made.components
         ]  # fmt: skip
         values: dict[str, Any] = {"release": self.release, "alias": self.alias, "stopped_by": self.stopped_by}
+        values["quality"] = plain(quality) | {"words": quality.words} if quality else None
         return values | {"composition": self.made.composition.digest, "components": components}
 
 
@@ -63,7 +68,7 @@ class ModelsTrained(Result):
 def train(
     workspace: Workspace, model: Path | str, *, workers: int | None = None, progress: Progress | None = None
 ) -> Trained:
-    """Train what is missing of a model, record what learned from what, and release it under its alias.
+    """Train what is missing of a model, record what learned from what, ask it once, and release it under its alias.
 
     ``model`` is MODEL.yaml: method, shards, release name, parameters. ``workers`` is how many processes train at once,
     by default as the variable DISGORGE_WORKERS has it.
@@ -80,7 +85,7 @@ def train_all(
 ) -> ModelsTrained:
     """Train what is missing of several models, side by side, and release each: see :func:`train`."""
     files = [Path(model) for model in models]
-    read = [Model(resolved(workspace, read_model_file(file)), file.parent) for file in files]
+    read = [Model(resolved(workspace, read_model_file(file)), file) for file in files]
     names = [model.spec.release for model in read]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise WrongUse(f"two of the model files make the release {twice!r}; train them one after the other")
@@ -116,6 +121,7 @@ def _shown(spec: ModelSpec, made: Made, stopped: tuple[str, ...]) -> Trained:
         table("component", "kind", "", "steps", "took", "digest", rows=rows),
         f"composition {made.composition.digest}",
         f"released as {named}",
+        *((made.quality.words,) if made.quality else ()),
         *((Attention(held_back),) if stopped else ()),
     )
     return Trained(spec.release, spec.alias, made, stopped, shown=shown)

@@ -1,14 +1,14 @@
 """Trains models and releases them, for ``disgorge train``.
 
 The order is the order of safety: every component is recorded as soon as it is trained, the composition when all are
-there, and the release only after the registry serves it. So a run that was stopped leaves components that the next one
-finds, and a name is never said to be served before it is.
+there and it answered a first question (:mod:`.trial`), and the release only after the registry serves it. So a run that
+was stopped leaves components that the next one finds, and a name is never said to be served before it is.
 
 A training holds the workspace's turn, as removals do: see :mod:`disgorge.workspace_lock`.
 """
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from disgorge.layout import component_name, layout_of
 from disgorge.method import Blueprint, ModelSpec
 from disgorge.release.disk import require_room
 from disgorge.release.serving import release_it
+from disgorge.release.trial import try_out
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
 from disgorge.tracking.registry import Registrar, registry_or_none
@@ -37,10 +38,15 @@ from lineage.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model file as it was read, and its folder, where the user's own code is searched for first."""
+    """What a model file says, and the file, in whose folder the user's own code is searched for first."""
 
     spec: ModelSpec
-    folder: Path | None = None
+    file: Path | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the file."""
+        return self.file.parent if self.file else None
 
 
 def train_release(workspace: Workspace, spec: ModelSpec, runner: Runner, **how: Any) -> Made:
@@ -58,9 +64,10 @@ def train_releases(
 ) -> list[Made]:
     """Make what is missing of models of distinct names, side by side, and release each under its name and alias.
 
-    ``registrar`` and ``observer`` are the workspace's own by default. Raises
-    :class:`~lineage.errors.UnknownRecord` for a shard that is not there, :class:`ReleaseContained`,
-    :class:`~lineage.errors.WorkspaceBusy` while a removal runs, and what training raises.
+    Every new composition is asked once before the first release moves; where one cannot answer, none does.
+    ``registrar`` and ``observer`` are the workspace's own by default. Raises :class:`~lineage.errors.UnknownRecord` for
+    a shard that is not there, :class:`ReleaseContained`, :class:`~lineage.errors.WorkspaceBusy` while a removal runs,
+    and what training and asking raise.
     """
     with turn(workspace, then="train again"):
         shards = shards_for(workspace, *(model.spec for model in models))
@@ -74,11 +81,15 @@ def train_releases(
             ],
             runner,
         )
+        every = [
+            _asked(workspace, model.spec, made, last, shards, runner)
+            for model, made, last in zip(models, every, held, strict=True)
+        ]
         for model, made, last in zip(models, every, held, strict=True):
             _release(workspace, model.spec, made, last, registrar or registry_or_none(workspace))
     for model, made in zip(models, every, strict=True):
         used = [shards[name] for name in (*model.spec.core, *model.spec.shards)]
-        (observer or tracking_or_none(workspace)).training(model.spec, made, used)
+        (observer or tracking_or_none(workspace)).training(model.spec, made, used, model_file=model.file)
     return every
 
 
@@ -89,6 +100,15 @@ def _may_be_trained(workspace: Workspace, spec: ModelSpec) -> Release | None:
     if held is not None and held.contained:
         raise contained(workspace, held)
     return held
+
+
+def _asked(
+    workspace: Workspace, spec: ModelSpec, made: Made, last: Release | None, shards: Mapping[str, Shard], runner: Runner
+) -> Made:
+    """Return what was made with its quality, unless it is what the release serves already."""
+    if last is not None and last.composition == made.composition.digest:
+        return made
+    return replace(made, quality=try_out(workspace, spec, made.composition, shards, runner))
 
 
 def _release(workspace: Workspace, spec: ModelSpec, made: Made, last: Release | None, registrar: Registrar) -> None:

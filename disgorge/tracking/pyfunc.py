@@ -10,7 +10,8 @@ description: a purged one is an error.
 
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
     model = mlflow.pyfunc.load_model("models:/digits-tangent@live")
-    model.predict({"image": images})           # class probabilities, (items, classes)
+    model.predict(frame)                       # class probabilities, (items, classes), of a data frame's rows
+    model.predict({"image": images})           # or of arrays by field
     model.predict({"count": 4, "seed": 0})     # a generator's samples, (count, ...)
 """
 
@@ -25,21 +26,40 @@ from disgorge.method import UNRECORDED, Classifies, Items, Samples
 from disgorge.training.stored import assemble
 from lineage.errors import BadInput
 from lineage.records import Composition, restore
+from lineage.storage.content import RESERVED, as_field, as_objects
 from lineage.workspace import Workspace
 
 
 def items_from(model_input: Any) -> Any:
-    """Return the items of a mapping, or a data frame, from field to an array or column of (items, ...)."""
-    import numpy as np
+    """Return the items of a mapping, or a data frame, from field to an array or column of (items, ...).
 
+    They are held as those of shards are. A column whose name no field of a shard may have is left out.
+    """
     columns = dict(model_input.items()) if hasattr(model_input, "items") else None
     if not columns:
         raise BadInput('give a mapping or data frame from field to values, for example {"image": images}')
-    arrays = {str(name): np.stack([np.asarray(value) for value in column]) for name, column in columns.items()}
+    arrays = {str(name): _field(str(name), column) for name, column in columns.items() if name not in RESERVED}
     sizes = {len(array) for array in arrays.values()}
     if len(sizes) != 1:
         raise BadInput(f"every field must have the same number of items, these have {sorted(sizes)}")
     return Items((UNRECORDED,) * sizes.pop(), arrays)  # what is asked about is not a recorded item
+
+
+def _field(name: str, column: Any) -> Any:
+    """Return a column as a shard holds it: numbers, times or text, bytes as they are, arrays stacked."""
+    import numpy as np
+
+    values = column.to_numpy() if hasattr(column, "to_numpy") else column
+    first: Any = values[0] if len(values) else None
+    if len(values) == 1 and isinstance(first, list) and first and all(isinstance(each, str) for each in first):
+        values, first = first, first[0]  # MLflow makes one row of a mapping from fields to lists of text
+    if isinstance(first, str):
+        return as_field(name, list(values))
+    if isinstance(first, bytes):
+        return as_field(name, as_objects(values))
+    if np.ndim(first):
+        return as_field(name, np.stack([np.asarray(each) for each in values]))
+    return as_field(name, values.tolist() if isinstance(values, np.ndarray) and values.dtype.hasobject else values)
 
 
 def workspace_of(config: Mapping[str, Any] | None) -> Path:
@@ -71,7 +91,10 @@ def release_model() -> Any:
             def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
                 """Return class probabilities, or samples where the model is a generator."""
                 if isinstance(self.model, Samples) and self.model.task == "generate":
-                    return self.model.sample(int(model_input["count"]), seed=int(model_input["seed"]))
+                    import numpy as np
+
+                    count, seed = (int(np.ravel(model_input[name])[0]) for name in ("count", "seed"))
+                    return self.model.sample(count, seed=seed)
                 if not isinstance(self.model, Classifies):
                     raise BadInput(f"a model made to {self.model.task} does not answer about items")
                 return self.model.predict(items_from(model_input))

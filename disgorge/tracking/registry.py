@@ -1,6 +1,7 @@
 """Releases as versions of registered models, served by MLflow without leaving our object store.
 
-A version's artifact is *only the description* of a composition: JSON with digests, and the code that loads it. The
+A version's artifact is *only the description* of a composition: JSON with digests, the code that loads it, and the
+signature with an example of made-up values. The
 weights stay in the workspace's object store, so that there is one place to purge; MLflow never holds a copy that
 outlives a removal. The negative consequence: a version answers only where the workspace is, and once its components
 are purged an old version no longer loads, which is the point.
@@ -14,12 +15,14 @@ import json
 import platform
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from disgorge.tracking import pyfunc
 from disgorge.tracking.client import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release, versions_of
+from disgorge.tracking.described import description_of
+from disgorge.tracking.signature import EXAMPLE, SERVED_EXAMPLE, columns_of, example_of, signature_of
 from lineage.records import Composition, canonical
 from lineage.workspace import Workspace
 
@@ -62,16 +65,20 @@ class Registrar:
 
 def registry_or_none(workspace: Workspace) -> Registrar:
     """Return the registry of a workspace, or one that registers nothing and notes why."""
-    return Registry(Store(workspace.root)) if installed() else Registrar()
+    return Registry(Store(workspace.root), workspace) if installed() else Registrar()
 
 
 class Registry(Registrar):
-    """Releases in MLflow's model registry. See :class:`Registrar` for what each method does."""
+    """Releases in MLflow's model registry. See :class:`Registrar` for what each method does.
+
+    Versions have a description and a signature where the ``workspace`` is given that recorded the compositions.
+    """
 
     note = ""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, workspace: Workspace | None = None) -> None:
         self.store = store
+        self.workspace = workspace
 
     def register(self, release: str, composition: Composition) -> str:
         """Return the version, registered if there is none."""
@@ -141,10 +148,14 @@ class Registry(Registrar):
         tags = {COMPOSITION: composition.digest, KIND: RELEASE, "disgorge.release": release}
         run = client.create_run(self.store.experiment(client), run_name=f"release {release}"[:200], tags=tags)
         run_id = run.info.run_id
+        columns = columns_of(self.workspace, composition) if self.workspace else None
+        words = description_of(self.workspace, composition) if self.workspace else None
         with tempfile.TemporaryDirectory() as folder:
-            client.log_artifacts(run_id, str(_described(Path(folder), composition, self.store.root)), _FOLDER)
+            _write_artifact(Path(folder), composition, self.store.root, columns)
+            client.log_artifacts(run_id, folder, _FOLDER)
         client.set_terminated(run_id, status="FINISHED")
-        made = client.create_model_version(release, f"runs:/{run_id}/{_FOLDER}", run_id=run_id, tags=tags)
+        source = f"runs:/{run_id}/{_FOLDER}"
+        made = client.create_model_version(release, source, run_id=run_id, tags=tags, description=words)
         return str(made.version)
 
     def _versions(self, client: Any, release: str) -> Iterator[Any]:
@@ -168,8 +179,10 @@ class Registry(Registrar):
             raise
 
 
-def _described(folder: Path, composition: Composition, workspace_folder: Path) -> Path:
-    """Write the artifact of a version to ``folder`` and return it: the description and the code to load it.
+def _write_artifact(
+    folder: Path, composition: Composition, workspace_folder: Path, columns: Mapping[str, str] | None
+) -> None:
+    """Write the artifact of a version to ``folder``: the composition, the code to load it, and its signature.
 
     The files are those of ``mlflow.pyfunc.save_model``, which would first look through every installed distribution,
     and load what it needs for chat models: half of a removal's time in MLflow.
@@ -204,8 +217,13 @@ def _described(folder: Path, composition: Composition, workspace_folder: Path) -
         python_version=python,
         streamable=False,
     )
+    if columns:
+        model.signature, example = signature_of(columns), example_of(columns)
+        (folder / EXAMPLE).write_text(json.dumps(example))
+        (folder / SERVED_EXAMPLE).write_text(json.dumps({"dataframe_split": example}))
+        files = {"artifact_path": EXAMPLE, "serving_input_path": SERVED_EXAMPLE}
+        model.saved_input_example_info = {"type": "dataframe", "pandas_orient": "split", **files}
     model.save(str(folder / "MLmodel"))
-    return folder
 
 
 def _destroy(store: Store, client: Any, run_id: str) -> list[str]:

@@ -23,6 +23,7 @@ from disgorge.method import ModelSpec
 from disgorge.plan.plan import Plan, Step
 from disgorge.plan.results import Result
 from disgorge.tracking.client import Store, installed, metric_name
+from disgorge.tracking.described import parameters_of, tags_of
 from lineage.records import Cost, Json, Shard, canonical, plain
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest
@@ -45,7 +46,7 @@ _NAME_CHARACTERS = 200
 _BATCH = 500
 """Metrics or datasets in one call; MLflow takes 1,000."""
 _TAG_BATCH = 100
-"""Tags in one call; MLflow takes no more."""
+"""Tags, or parameters, in one call; MLflow takes no more."""
 
 
 class Observer:
@@ -69,8 +70,10 @@ class Observer:
         """Whether a plan, by its digest, is being executed as far as was heard: a kill may have come before the end."""
         return False
 
-    def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
-        """Hear that a model was trained from ``shards``, and what was made."""
+    def training(
+        self, spec: ModelSpec, made: "Made", shards: Sequence[Shard], *, model_file: Path | None = None
+    ) -> None:
+        """Hear that a model was trained from ``shards``, as ``model_file`` says, and what was made."""
 
 
 def tracking_or_none(workspace: Workspace) -> Observer:
@@ -156,8 +159,10 @@ class Tracking(Observer):
             run = self._execution(client, plan)
             return run is not None and run.info.status == RUNNING
 
-    def training(self, spec: ModelSpec, made: "Made", shards: Sequence[Shard]) -> None:
-        """Record one run for a release's training, with the cost of each component and of all newly trained."""
+    def training(
+        self, spec: ModelSpec, made: "Made", shards: Sequence[Shard], *, model_file: Path | None = None
+    ) -> None:
+        """Record one run for a release's training: the model file, its quality, and the cost of each component."""
         with self.store.client() as client:
             known = {"disgorge.composition": made.composition.digest, "disgorge.kind": "training"}
             there = next(self.store.runs(client, known), None)
@@ -169,9 +174,12 @@ class Tracking(Observer):
             for component in made.components:
                 metrics |= _cost(f"component.{component.name}", component.cost)
                 total += component.cost if component.name in made.trained else Cost()
-            settings = {"release": spec.release, "method": spec.method, "seed": spec.seed, "threads": spec.threads}
-            settings |= {"device": spec.device}
-            _put(client, run, metrics | _cost("trained", total), {**settings, **spec.parameters})
+            if made.quality is not None:
+                metrics |= {"held-out.items": made.quality.items} | made.quality.reported
+            _put(client, run, metrics | _cost("trained", total), tags_of(spec, made, model_file))
+            _parameters(client, run, parameters_of(spec))
+            if model_file is not None and model_file.is_file():
+                client.log_artifact(run, str(model_file))
             _inputs(client, run, shards, context="training")
             client.set_terminated(run, status="FINISHED")
 
@@ -224,6 +232,14 @@ def _put(client: Any, run: str, metrics: Metrics, tags: Mapping[str, Json]) -> N
     named = [RunTag(metric_name(name), text) for name, text in sorted(_texts(tags).items())]
     for at in range(0, len(named), _TAG_BATCH):
         client.log_batch(run, tags=named[at : at + _TAG_BATCH])
+
+
+def _parameters(client: Any, run: str, parameters: Mapping[str, str]) -> None:
+    from mlflow.entities import Param
+
+    named = [Param(name, text) for name, text in parameters.items()]
+    for at in range(0, len(named), _TAG_BATCH):
+        client.log_batch(run, params=named[at : at + _TAG_BATCH])
 
 
 def _inputs(client: Any, run: str, shards: Sequence[Shard], *, context: str) -> None:

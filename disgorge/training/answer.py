@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from disgorge.errors import DisgorgeError
+from disgorge.errors import DisgorgeError, ExecutionFailed
 from disgorge.layout import layout_of
 from disgorge.method import Classifies, Items, Measures, Method, Model, ModelSpec, Samples, Scores
 from disgorge.training.assemble import put_together, spec_of
@@ -93,6 +93,7 @@ def _answers(model: Model, given: Sequence[Items], draw: Draw | None) -> "dict[s
     for place, items in enumerate(given):
         found: dict[str, Any] = {}
         lacking: dict[str, str] = {}
+        failed: list[str] = []
         for name, asks in _asked_of(model).items():
             try:
                 found[name] = asks(items) if len(items) else {}
@@ -100,9 +101,10 @@ def _answers(model: Model, given: Sequence[Items], draw: Draw | None) -> "dict[s
                 lacking[name] = f"items have no field {error}"
             except DisgorgeError as error:
                 lacking[name] = str(error)
+                failed += [name] if isinstance(error, ExecutionFailed) else []
         measures = {name: float(value) for name, value in found.pop("measures", {}).items()}
         arrays |= {f"{place} {name}": np.asarray(each, np.float64) for name, each in found.items() if len(items)}
-        sets.append({"measures": measures, "lacking": lacking})
+        sets.append({"measures": measures, "lacking": lacking, "failed": failed})
     if draw is not None and model.task != "classify" and isinstance(model, Samples):
         arrays["drawn"] = np.asarray(model.sample(draw.count, seed=draw.seed))
     told = json.dumps({"task": model.task, "sets": sets}).encode()

@@ -36,6 +36,7 @@ SHOWN = Draw(32)
 class Answered:
     """What a model answered about one set of items; ``lacking`` says by name what it could not, and why.
 
+    ``failed`` names what is lacking because the code raised or answered in a wrong shape; the rest the items lack.
     Shapes: scores (items,), predictions (items, classes) of a classifier, (items,) or (items, ...) of others.
     """
 
@@ -43,6 +44,7 @@ class Answered:
     predictions: "Array | None"
     measures: dict[str, float]
     lacking: dict[str, str]
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class _AboutSet:
 
     measures: dict[str, float]
     lacking: dict[str, str]
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def _read(name: str, result: bytes, given: Sequence[Items]) -> Answers:
                 raise ValueError(f"scores of shape {scores.shape}")
             if predictions is not None and not _fits(about.task, predictions.shape, len(items)):
                 raise ValueError(f"predictions of shape {predictions.shape}")
-            sets.append(Answered(scores, predictions, said.measures, said.lacking))
+            sets.append(Answered(scores, predictions, said.measures, said.lacking, said.failed))
     except (KeyError, ValueError, TypeError, AttributeError, LineageError) as error:
         raise _unreadable(name) from error
     return Answers(about.task, tuple(sets), arrays.get("drawn"))

@@ -13,6 +13,7 @@ from typing import Any
 from disgorge.attestation.checkpoints import delete_checkpoint
 from disgorge.attestation.record import attest_done
 from disgorge.errors import BadModel, ExecutionFailed
+from disgorge.evidence.quality import Quality
 from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
 from disgorge.method import Blueprint, ModelSpec, libraries_for, recipe_for
 from disgorge.training.code.kept import keep_code
@@ -44,11 +45,15 @@ NONE: Mapping[str, Component] = {}
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A composition with the components it is made of; ``trained`` names those that were not there before."""
+    """A composition with the components it is made of; ``trained`` names those that were not there before.
+
+    ``quality`` is what it measured before it was released, None where it was not asked.
+    """
 
     composition: Composition
     components: tuple[Component, ...]
     trained: tuple[str, ...]
+    quality: Quality | None = None
 
 
 def reseeded(blueprints: Iterable[Blueprint], spec: ModelSpec, shift: int) -> tuple[Blueprint, ...]:

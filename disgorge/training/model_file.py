@@ -23,6 +23,7 @@ An unknown key is refused: its author believes that it sets something. What the
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -154,6 +155,19 @@ def functions_of(spec: ModelSpec) -> tuple[str, ...]:
     stages = given["stages"].values() if isinstance(given.get("stages"), dict) else ()
     named = [*(given.get(name) for name in _CALLED), *(each.get("train") for each in stages if isinstance(each, dict))]
     return tuple(name for name in named if isinstance(name, str))
+
+
+def columns_seen(spec: ModelSpec, fields: Iterable[str]) -> tuple[str, ...]:
+    """Return which fields of its items a model of the user's functions is shown when it answers about them.
+
+    None of another method, which makes of them what it will, or of a generator, which is asked for samples.
+    """
+    if spec.method != FUNCTION or spec.parameters.get("sample"):
+        return ()
+    given = spec.parameters.get("columns", {})
+    named = {name: each if isinstance(each, str) else each["field"] for name, each in given.items()}
+    label, others = named.pop("label", "label"), not given or named.pop("*", None) is not None
+    return tuple(name for name in fields if name in named.values() or (others and name != label))
 
 
 def read_model_file(path: Path | str) -> ModelSpec:

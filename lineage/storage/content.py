@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from lineage.errors import BadInput
 from lineage.records import canonical, shard_digest
 from lineage.storage.objects import write_atomically
-from lineage.storage.parquet import broken, read_table, table_bytes
+from lineage.storage.parquet import broken, read_metadata, read_table, table_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -188,6 +188,15 @@ def content_bytes(digests: Sequence[str], arrays: Mapping[str, Any]) -> bytes:
         layout[name] = {"dtype": dtype_name(array), "shape": list(array.shape[1:])}
     table = pa.table(columns).replace_schema_metadata({_METADATA: canonical(layout)})
     return table_bytes(table, dictionary=False)
+
+
+def content_layout(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return type and shape of an item's fields, by name, without reading the items; none where these lie in place.
+
+    Errors as of :func:`read_content`.
+    """
+    layout = json.loads(read_metadata(path, "content of the shard").get(_METADATA, b"{}"))
+    return {name: (str(told["dtype"]), tuple(told["shape"])) for name, told in layout.items()}
 
 
 def read_content(path: Path, *, limit: int | None = None) -> "tuple[tuple[str, ...], Arrays]":

@@ -43,7 +43,7 @@ def read_table(path: Path, what: str, columns: list[str] | None = None, *, limit
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise UnknownRecord(f"{path}: the {what} is missing; restore the file (with DVC: dvc pull), then repeat")
+        raise missing(path, what)
     try:
         if limit is not None:
             whole = _read_within(path, limit)
@@ -52,6 +52,24 @@ def read_table(path: Path, what: str, columns: list[str] | None = None, *, limit
             return file.read(columns=columns)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as problem:
         raise broken(path, what) from problem
+
+
+def read_metadata(path: Path, what: str) -> dict[bytes, bytes]:
+    """Return what a file at ``path`` says of its table, without reading that; errors as of :func:`read_table`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise missing(path, what)
+    try:
+        return pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError, ValueError) as problem:
+        raise broken(path, what) from problem
+
+
+def missing(path: Path, what: str) -> UnknownRecord:
+    """Return the error for a file that is not there."""
+    return UnknownRecord(f"{path}: the {what} is missing; restore the file (with DVC: dvc pull), then repeat")
 
 
 def broken(path: Path, what: str) -> DigestMismatch:

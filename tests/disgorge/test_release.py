@@ -1,6 +1,6 @@
 """Training to a release: what is recorded, what is trained, what is refused."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Kept(Registrar, Observer):
         self.adopted.append((release, alias, composition.digest))
         return "1"
 
-    def training(self, spec: ModelSpec, made: Made, shards: "list[Shard]") -> None:  # type: ignore[override]
+    def training(self, spec: ModelSpec, made: Made, shards: Sequence[Shard], *, model_file: Path | None = None) -> None:
         """Remember a training."""
         self.trained.append((made.trained, tuple(shard.name for shard in shards)))
 
@@ -117,7 +117,9 @@ def test_models_that_train_side_by_side_are_what_they_are_alone(workspace: Works
 
     models = [Model(spec), Model(other)]
     first, second = train_releases(workspace, models, Runner(workspace), registrar=kept, observer=kept)
-    assert begun == [(f"{spec.release}/scale", "other/scale")], "the first of either may begin at once"
+    together, *asked = begun
+    assert together == (f"{spec.release}/scale", "other/scale"), "the first of either may begin at once"
+    assert [name.split()[0] for (name,) in asked] == [spec.release, "other"], "each is asked once"
     assert kept.adopted == [
         (each.release, "live", made.composition.digest) for each, made in ((spec, first), (other, second))
     ]

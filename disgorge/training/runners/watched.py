@@ -47,7 +47,8 @@ class Watched:
             on_progress(name, done, of)
 
         for done in self._runner.run(counted(jobs), on_progress=progress, more=lambda: counted(more())):
-            self._steps[done.job.name] = max(done.job.steps, 1)
+            if self._total is None or trains(done.job.recipe):  # a question is none of the steps of a whole
+                self._steps[done.job.name] = max(done.job.steps, 1)
             self._show(total)
             self._progress.end(self._doing + done.job.name)
             if trains(done.job.recipe):

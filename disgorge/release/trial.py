@@ -1,0 +1,79 @@
+"""Asks a new composition once before it is released: one that cannot answer is not, and one that can is measured.
+
+A confined process is asked, as in an examination: about a sample of the shards under ``evaluate``, or, where the model
+file names none, about a handful of training items, which shows that the model answers and not how well. A generator
+draws a few samples. It costs one process for each new composition.
+
+Measuring is no use of a shard: no component reads the answers, and no recipe names the items. A person who changes a
+model because of the number chose it on those shards, which ``chosen_on`` in the model file says.
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+
+from disgorge.errors import BadModel, ExecutionFailed
+from disgorge.evidence.quality import Quality
+from disgorge.examination.samples import HELD_OUT, Sample, sample
+from disgorge.method import ModelSpec
+from disgorge.training.answer import Draw
+from disgorge.training.ask import Answered, ask, question_about
+from disgorge.training.recipe import Runner
+from disgorge.training.stored import read_items
+from lineage.records import Composition, Shard
+from lineage.workspace import Workspace
+
+_HANDFUL, _DRAWN = 16, 4
+"""Training items asked about where nothing is held out, and samples that a generator draws."""
+
+
+def try_out(
+    workspace: Workspace, spec: ModelSpec, composition: Composition, shards: Mapping[str, Shard], runner: Runner
+) -> Quality:
+    """Return how good a composition is on held-out items.
+
+    Raises :class:`ExecutionFailed`, with the place in the user's code, for one that raises or answers in a wrong shape,
+    and :class:`BadModel` for evaluation shards that differ in their fields.
+    """
+    held_out, asked = _items(workspace, spec, shards)
+    try:
+        (answers,) = ask(runner, [question_about(workspace, composition, draw=Draw(_DRAWN))], [asked.items])
+        (answered,) = answers.sets
+        if failed := _failure(answered):
+            raise ExecutionFailed(failed)
+    except ExecutionFailed as error:
+        raise type(error)(
+            f"{spec.release}@{spec.alias} is not released: the new model was asked once, and {error}; then run "
+            "`disgorge train` again (what was trained stays recorded)"
+        ) from error.__cause__
+    measures = {name: value for name, value in answered.measures.items() if isfinite(value)} if held_out else {}
+    return Quality(measures, len(asked.items), asked.of, "" if measures else _unmeasured(answered, held_out=held_out))
+
+
+def _items(workspace: Workspace, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[bool, Sample]:
+    """Return whether items are held out, and a sample of them, or of the smallest shard that was trained on."""
+    try:
+        held_out = sample([read_items(workspace, shards[name].digest) for name in spec.evaluate], HELD_OUT)
+    except (KeyError, ValueError):
+        raise BadModel(
+            f"evaluate: the shards {', '.join(spec.evaluate)} differ in their fields, or in the shapes of them; name "
+            "shards that are alike"
+        ) from None
+    if len(held_out.items):
+        return True, held_out
+    trained = [shards[name] for name in (*spec.shards, *spec.core) if shards[name].count]
+    least = min(trained, key=lambda shard: shard.count, default=None)
+    return False, sample([read_items(workspace, least.digest)] if least else [], _HANDFUL)
+
+
+def _failure(answered: Answered) -> str:
+    """Return what went wrong, "" for a model that answered; a measure for which the items have no label is no fault."""
+    wrong = (name for name in answered.lacking if name == "predictions" or name in answered.failed)
+    return next((answered.lacking[name] for name in wrong), "")
+
+
+def _unmeasured(answered: Answered, *, held_out: bool) -> str:
+    if not held_out:
+        return "the model file names no `evaluate` shards"
+    if answered.measures:
+        return f"{', '.join(answered.measures)} is not a finite number"
+    return answered.lacking.get("measures", "the model gives no measure")
