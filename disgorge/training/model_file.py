@@ -23,6 +23,7 @@ An unknown key is refused: its author believes that it sets something. What the
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from disgorge.errors import BadModel
 from disgorge.method import ModelSpec
+from disgorge.training.code.distributions import canonical_name
 from lineage.records import Json, canonical
 from policies.errors import PolicyError
 from policies.packs.strict_yaml import read_yaml
@@ -111,7 +113,6 @@ class _FunctionFile(_ModelFile):
     sample: Any = None
     measure: Any = None
     route: Any = None
-    code: Any = None
     columns: Any = None
     classes: Any = None
     task: Any = None
@@ -121,6 +122,8 @@ class _FunctionFile(_ModelFile):
     stages: Any = None
     combine: Any = None
     weights: Any = None
+    code: list[Annotated[str, Field(min_length=1)]] = []
+    expose: list[Annotated[str, Field(min_length=1)]] = []
     select: list[Annotated[str, Field(min_length=1)]] = []
     chosen_on: list[Annotated[str, Field(min_length=1)]] = []
 
@@ -149,6 +152,16 @@ def functions_of(spec: ModelSpec) -> tuple[str, ...]:
     stages = given["stages"].values() if isinstance(given.get("stages"), dict) else ()
     named = [*(given.get(name) for name in _CALLED), *(each.get("train") for each in stages if isinstance(each, dict))]
     return tuple(name for name in named if isinstance(name, str))
+
+
+def exposed_to(method: str, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the installed packages whose data files the user's functions may read, by name; none for other methods.
+
+    >>> exposed_to("function", {"expose": ["Scikit_Learn"]}), exposed_to("mine", {"expose": 3})
+    (('scikit-learn',), ())
+    """
+    named = parameters.get("expose") if method == FUNCTION else None
+    return tuple(sorted({canonical_name(str(each)) for each in named})) if isinstance(named, list) else ()
 
 
 def read_model_file(path: Path | str) -> ModelSpec:

@@ -121,6 +121,18 @@ def test_the_method_of_a_model_has_its_code_and_the_libraries_that_this_imports(
     assert known.layout is not None
 
 
+def test_a_package_whose_data_is_to_be_seen_must_be_installed(tmp_path: Path) -> None:
+    (tmp_path / "mine_four.py").write_text("import sklearn\n")
+    known = method_of_model(model_spec(FILE | {"expose": ["Scikit.Learn"]}, name="m"), folder=tmp_path)
+    assert known.libraries == ("numpy", "sklearn", "scikit-learn")
+    for name, perhaps in {"sklearn": "; the module is in scikit-learn; install it", "no-such": "; install it"}.items():
+        with pytest.raises(BadModel, match=f"^expose: no package '{name}' is installed{perhaps}"):
+            method_of_model(model_spec(FILE | {"expose": [name]}, name="m"), folder=tmp_path)
+    for key in ("expose", "code"):
+        with pytest.raises(BadModel, match=rf"^m: {key}: Input should be a valid list"):
+            model_spec(FILE | {key: "sklearn"}, name="m")
+
+
 def test_patterns_of_shards_are_looked_up_once(tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path / "workspace")
     for name, source, license in (("a-1", "nyt", "MIT"), ("a-2", "imdb", "MIT"), ("b-1", "imdb", "CC-BY-4.0")):

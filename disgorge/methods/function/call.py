@@ -81,7 +81,10 @@ def _failed(key: str, name: str, error: BaseException, *, doing: str = "raised")
 def _hint(error: BaseException) -> str:
     path = str(getattr(error, "filename", "") or "")
     if isinstance(error, FileNotFoundError | PermissionError) and _of_package(path or str(error)):
-        return "; a job sees no data of installed packages: record what it needs as a shard"
+        return (
+            "; a job sees no data of installed packages: record what it needs as a shard, or name the package under "
+            "`expose`"
+        )
     if isinstance(error, FileNotFoundError | PermissionError):
         return "; a job reads its items, parts and artifacts, and no other file: record what it needs as a shard"
     if isinstance(error, OSError) and path:

@@ -89,6 +89,7 @@ class Settings(_Strict):
     select: list[Name] = []
     chosen_on: list[Name] = []
     code: list[Name] = []
+    expose: list[Name] = []
     parameters: dict[str, Any] = {}
 
     @property
