@@ -88,6 +88,15 @@ def test_modules_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert found(tmp_path, "numpy:sum") is None, "code of a distribution is named by its digest"
 
 
+def test_a_notebook_is_refused_with_the_way_to_a_module(tmp_path: Path) -> None:
+    (tmp_path / "reviews_five.ipynb").write_text("{}")
+    for functions, declared in ((("reviews_five:train",), ()), ((), ("reviews_five.ipynb",))):
+        with pytest.raises(BadModel, match=r"five\.ipynb: is a notebook, .* to reviews_five\.py beside it"):
+            found(tmp_path, *functions, declared=declared)
+    (tmp_path / "reviews_five.py").touch()
+    assert paths(found(tmp_path, "reviews_five:train")) == ["reviews_five.py"], "beside a module it may lie"
+
+
 FILE: dict[str, Any] = {
     "release": "mine", "method": "function", "train": "mine_four:fit", "predict": "mine_four:predict", "shards": ["a"],
 }  # fmt: skip
