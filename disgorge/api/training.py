@@ -1,14 +1,14 @@
 """Training a model and attesting what was trained: what ``disgorge train`` and ``disgorge attest`` do."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from disgorge.errors import Refused, ReleaseContained, WrongUse
 from disgorge.method import ModelSpec
-from disgorge.release.attest import Outcome, Part, attest_component, attest_releases
+from disgorge.release.attest import Outcome, Part, attest_again, attest_component, attest_releases
 from disgorge.release.patterns import resolved
 from disgorge.release.train import Model, change_of_code, lay_out, train_releases
 from disgorge.request.case import docket
@@ -28,12 +28,16 @@ from lineage.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Trained(Result):
-    """A release and what it is made of; ``stopped_by`` are the requests whose holds keep it from being served."""
+    """A release and what it is made of; ``stopped_by`` are the requests whose holds keep it from being served.
+
+    ``twice`` is the component that was trained a second time, where that was asked for.
+    """
 
     release: str
     alias: str
     made: Made
     stopped_by: tuple[str, ...]
+    twice: Part | None = None
 
     def plain(self) -> Json:
         """Return the release, its composition, and of each component whether it was trained or there already."""
@@ -43,7 +47,11 @@ class Trained(Result):
             for c in self.made.components
         ]  # fmt: skip
         values: dict[str, Any] = {"release": self.release, "alias": self.alias, "stopped_by": self.stopped_by}
-        return values | {"composition": self.made.composition.digest, "components": components}
+        values |= {"composition": self.made.composition.digest, "components": components}
+        if (part := self.twice) is not None:
+            repeats = part.problem is None and part.standing.reproducible
+            values["twice"] = {"component": part.component.name, "repeats": repeats, "problem": plain(part.problem)}
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,11 @@ class ModelsTrained(Result):
     """Several releases, and what each is made of."""
 
     models: tuple[Trained, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 where a second training made other bytes, or 4 where the environment here leaves open why."""
+        return _exit_code(model.twice for model in self.models if model.twice is not None)
 
     def plain(self) -> Json:
         """Return what is told of each."""
@@ -72,15 +85,19 @@ def train_all(
     workspace: Workspace,
     models: Sequence[Path | str],
     *,
+    twice: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> ModelsTrained:
-    """Train what is missing of several models, side by side, and release each: see :func:`train`."""
+    """Train what is missing of several models, side by side, and release each: see :func:`train`.
+
+    With ``twice`` the cheapest component of each that answers is trained a second time: does training repeat?
+    """
     files = [Path(model) for model in models]
     read = [Model(resolved(workspace, read_model_file(file)), file.parent) for file in files]
     names = [model.spec.release for model in read]
-    if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise WrongUse(f"two of the model files make the release {twice!r}; train them one after the other")
+    if double := next((name for name in names if names.count(name) > 1), ""):
+        raise WrongUse(f"two of the model files make the release {double!r}; train them one after the other")
     progress = progress or Progress()
     with Workers(workspace, count=workers or worker_count(), say=progress.say) as processes:
         total = 0
@@ -93,15 +110,25 @@ def train_all(
             made = train_releases(workspace, read, Watched(processes, progress, total=total))
         except ReleaseContained as held:
             raise Refused(str(held)) from None
+        again = [_again(workspace, processes, progress, each) if twice else None for each in made]
     stopped = stopped_releases(workspace.ledger.facts(), docket(workspace))
     trained = tuple(
-        _shown(model.spec, of_model, stopped.get((model.spec.release, model.spec.alias), ()))
-        for model, of_model in zip(read, made, strict=True)
+        _shown(model.spec, of_model, stopped.get((model.spec.release, model.spec.alias), ()), part)
+        for model, of_model, part in zip(read, made, again, strict=True)
     )
     return ModelsTrained(trained, shown=tuple(line for each in trained for line in each.shown))
 
 
-def _shown(spec: ModelSpec, made: Made, stopped: tuple[str, ...]) -> Trained:
+def _again(workspace: Workspace, processes: Workers, progress: Progress, made: Made) -> Part:
+    """Train again what took the least time of the components that answer, and return what came of it."""
+    weights = {member.name: member.weight for member in made.composition.members}
+    answering = [each for each in made.components if weights[each.name]]
+    cheapest = min(answering or made.components, key=lambda each: (each.cost.seconds, each.name))
+    runner = Watched(processes, progress, did="ran", doing="running ")
+    return attest_again(workspace, runner, cheapest, level=reached().level)
+
+
+def _shown(spec: ModelSpec, made: Made, stopped: tuple[str, ...], again: Part | None) -> Trained:
     rows = [
         (c.name, c.kind, "trained" if c.name in made.trained else "there already", c.cost.steps,
          seconds(c.cost.seconds), short(c.digest))
@@ -114,8 +141,17 @@ def _shown(spec: ModelSpec, made: Made, stopped: tuple[str, ...]) -> Trained:
         f"composition {made.composition.digest}",
         f"released as {named}",
         *((Attention(held_back),) if stopped else ()),
+        *(_twice_lines(again) if again else ()),
     )
-    return Trained(spec.release, spec.alias, made, stopped, shown=shown)
+    return Trained(spec.release, spec.alias, made, stopped, again, shown=shown)
+
+
+def _twice_lines(part: Part) -> Iterator[str]:
+    """Yield whether a component that was trained twice repeats, or what differed."""
+    if part.problem is None and part.standing.reproducible:
+        yield f"repeats: two trainings of {part.component.name} made the same bytes"
+    else:
+        yield from map(Attention, _problem_lines(part, changed=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +163,7 @@ class ComponentsAttested(Result):
     @property
     def exit_code(self) -> int:
         """0, 1 where a run showed that something is wrong, or 4 where the environment here leaves that open."""
-        failed = [p.problem for p in self.outcome.parts if p.problem is not None and not p.problem.expected]
-        return 0 if not failed else 4 if all(problem.elsewhere for problem in failed) else 1
+        return _exit_code(self.outcome.parts)
 
     def plain(self) -> Json:
         """Return each component with its runs, what shows it, and what is the matter with it."""
@@ -183,6 +218,11 @@ def attest(
     return ComponentsAttested(outcome, shown=shown)
 
 
+def _exit_code(parts: Iterable[Part]) -> int:
+    failed = [p.problem for p in parts if p.problem is not None and not p.problem.expected]
+    return 0 if not failed else 4 if all(problem.elsewhere for problem in failed) else 1
+
+
 def _shown_by(part: Part) -> str:
     return part.standing.shown_by or "one run that was not confined"
 
@@ -193,7 +233,8 @@ def _problem_lines(part: Part, *, changed: bool) -> Iterator[str]:
         where = (
             f"; this environment is not the recorded one: {'; '.join(problem.elsewhere)}" if problem.elsewhere else ""
         )
-        yield f"{part.component.name}: {problem.words}{where}{'' if changed else '; nothing was changed'}"
+        first = f"; what differs first is {problem.differs}" if problem.differs else ""
+        yield f"{part.component.name}: {problem.words}{first}{where}{'' if changed else '; nothing was changed'}"
     elif not part.standing.stands:
         yield part.standing.why
 

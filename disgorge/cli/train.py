@@ -14,19 +14,24 @@ from disgorge.cli.output.progress import shown
 
 def train(
     models: Annotated[list[Path], argument("MODEL...", "MODEL.yaml: method, shards, release name, parameters.")],
+    twice: Annotated[
+        bool, option("--twice", "Then train the cheapest component a second time: do the same bytes come out?")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train what is missing of a model, record what learned from what, and release it under its alias.
 
-    Several models are trained side by side: a part of one, while parts of another one wait for what they read.
+    Several models are trained side by side: a part of one, while parts of another one wait for what they read. With
+    --twice exit 1 if other bytes came out, 4 if the environment here may be why.
     """
     words = (
         f"interrupted; components that were finished stand, go on with `disgorge train {' '.join(map(str, models))}`"
     )
     workspace = api.workspace.open_workspace()
     with going_on(lambda: words), shown(quiet=as_json) as display:
-        trained = api.training.train_all(workspace, models, progress=display)
+        trained = api.training.train_all(workspace, models, twice=twice, progress=display)
     show.result(trained.models[0] if len(models) == 1 else trained, as_json)
+    raise typer.Exit(trained.exit_code)
 
 
 def attest(

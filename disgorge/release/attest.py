@@ -35,6 +35,7 @@ from lineage.ledger.state import influences_of, reachable
 from lineage.records import Component, Composition, Cost, Release
 from lineage.shown import short
 from lineage.storage.components import delete_component
+from lineage.storage.differences import first_difference
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 
@@ -49,12 +50,14 @@ class Problem:
     """Why a component was not run, or what its run showed.
 
     ``elsewhere`` says in words how the environment here differs from the recorded one, which leaves open what other
-    bytes mean. One that is ``expected`` is no failure.
+    bytes mean. One that is ``expected`` is no failure. ``differs`` names the first tensor or file that came out
+    otherwise.
     """
 
     words: str
     elsewhere: tuple[str, ...] = ()
     expected: bool = False
+    differs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,19 @@ def attest_component(
         runs = _Runs(workspace, runner, {_key(component): component}, blueprint)
         runs.run_missing(level)
         return Outcome(runs.parts())
+
+
+def attest_again(workspace: Workspace, runner: Runner, component: Component, *, level: Confinement) -> Part:
+    """Run a component that was trained once more, without checkpoints, and say what came of it.
+
+    What two runs made already is not run. Raises what training raises.
+    """
+    with turn(workspace, then="run `disgorge attest --again`"):
+        runs = _Runs(workspace, runner, {_key(component): component})
+        runs.run_missing(level)
+        runs.run_again()
+        (part,) = runs.parts()
+        return part
 
 
 @dataclass(slots=True)
@@ -165,6 +181,7 @@ class _Runs:
         made = replace(component, digest=done.digest, environment=done.environment, files=done.files)
         self.ran[key] = self.ran.get(key, 0) + 1
         if done.digest != component.digest:
+            differs = first_difference(self.workspace.objects, component.digest, done.digest)
             if done.digest not in there:
                 delete_component(self.workspace.objects, done.digest, keep=there)
             elsewhere: tuple[str, ...] = ("the environment of its training was not recorded",)
@@ -172,7 +189,8 @@ class _Runs:
                 elsewhere = differences(component.environment, done.environment)
             if component.recipe.get("deterministic") is False:
                 elsewhere += (UNREPEATED,)
-            self.problems[key] = Problem("the recorded bytes are not what its recipe makes here", elsewhere)
+            words = "the recorded bytes are not what its recipe makes here"
+            self.problems[key] = Problem(words, elsewhere, differs=differs)
             if self.blueprint is not None:
                 return
         facts: list[FactBody] = []
