@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.errors import Refused, ReleaseContained, WrongUse
-from disgorge.method import ModelSpec
+from disgorge.layout import component_name
+from disgorge.method import Blueprint, ModelSpec
 from disgorge.release.attest import Outcome, Part, attest_again, attest_component, attest_releases
+from disgorge.release.check import LayoutCost, ModelCheck, check_model, cost_of_layouts
+from disgorge.release.expected_cost import read_rate
 from disgorge.release.patterns import resolved
 from disgorge.release.train import Model, change_of_code, lay_out, train_releases
 from disgorge.request.case import docket
@@ -152,6 +155,96 @@ def _twice_lines(part: Part) -> Iterator[str]:
         yield f"repeats: two trainings of {part.component.name} made the same bytes"
     else:
         yield from map(Attention, _problem_lines(part, changed=True))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChecked(Result):
+    """What training a model would do and, where it was asked for, what removals will then cost in a year."""
+
+    found: ModelCheck
+    people: int | None = None
+    removals: float | None = None
+    costs: tuple[LayoutCost, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 2 where something would be refused."""
+        return 2 if self.found.problems else 0
+
+    def plain(self) -> Json:
+        """Return the components, what the user's code sees, what would be refused, and costs."""
+        found = self.found
+        components = [
+            {"name": component_name(found.spec.release, each.name), "kind": each.kind, "items": each.examples,
+             "inputs": plain(each.inputs), "there": each.name in found.there}
+            for each in found.blueprints
+        ]  # fmt: skip
+        values: dict[str, Any] = {
+            "release": found.spec.release, "alias": found.spec.alias, "components": components,
+            "columns": found.columns, "classes": found.classes, "code": found.code,
+            "artifacts": found.spec.artifacts, "functions": found.imported, "problems": found.problems,
+            "notes": found.notes,
+        }  # fmt: skip
+        if self.removals is not None:
+            values |= {"people": self.people, "removals": self.removals, "costs": plain(self.costs)}
+        return values
+
+
+def check(
+    workspace: Workspace, model: Path | str, *, imports: bool = False, expect: str | None = None
+) -> ModelChecked:
+    """Say what training a model would do, without training and without changing anything.
+
+    With ``imports`` a confined process imports the user's code. ``expect`` is how many removals a year there will be,
+    ``2%/year`` of all people or ``20/year``: then their cost is told, under other layouts too.
+    """
+    rate = read_rate(expect) if expect is not None else None
+    spec = read_model_file(Path(model))
+    found = check_model(workspace, spec, folder=Path(model).parent, imports=imports)
+    costs = cost_of_layouts(workspace, found, rate) if rate is not None and found.blueprints else None
+    rows = [
+        (component_name(found.spec.release, each.name), each.kind, _inputs(each), f"{each.examples:,}",
+         "" if found.problems else "there already" if each.name in found.there else "to train")
+        for each in found.blueprints
+    ]  # fmt: skip
+    columns = [name if name == field else f"{name} ({field})" for name, field in found.columns.items()]
+    seen = [("columns", columns), ("classes", found.classes), ("code", found.code), ("artifacts", _artifacts(found))]
+    shown: list[str | Table] = [table("component", "kind", "reads", "items", "", rows=rows, empty="no component")]
+    shown += [table(rows=[(name, value) for name, value in seen if value])] if any(value for _, value in seen) else []
+    shown += [f"{key} can be imported" for key, words in found.imported.items() if not words]
+    if costs is not None:
+        shown += _cost_lines(expect or "", *costs)
+    shown += found.notes
+    shown += [Attention(f"would be refused: {words}") for words in found.problems]
+    return ModelChecked(found, *(costs or ()), shown=tuple(shown))
+
+
+def _inputs(blueprint: Blueprint) -> str:
+    """Return what a component reads, by role."""
+    roles = dict.fromkeys(use.role for use in blueprint.inputs)
+    return "; ".join(
+        f"{role.value} {', '.join(use.name for use in blueprint.inputs if use.role is role)}" for role in roles
+    )
+
+
+def _artifacts(found: ModelCheck) -> list[str]:
+    return [name if name == recorded else f"{name} ({recorded})" for name, recorded in found.spec.artifacts.items()]
+
+
+def _cost_lines(rate: str, people: int, removals: float, costs: Sequence[LayoutCost]) -> Iterator[str | Table]:
+    """Yield the table of what removals cost under each layout, and what it rests on."""
+    is_timed = all(each.cost.seconds is not None for each in costs)
+    rows = [
+        (f"{each.layout} (this file)" if each.is_given else each.layout, each.cost.components,
+         f"{each.cost.retrained:,.1f}", seconds(each.cost.seconds or 0) if is_timed else f"{each.cost.items:,.0f}",
+         f"{each.cost.share:.1%}")
+        for each in costs
+    ]  # fmt: skip
+    unit = "training a year" if is_timed else "items trained again a year"
+    yield table("layout", "components", "trained again a year", unit, "one removal, of full training", rows=rows)
+    yield f"expected of {rate}: {removals:,.1f} removals a year, spread evenly over {people:,} people, each by itself"
+    if not is_timed:
+        yield "how long that takes is told once each kind of component was trained"
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,12 +146,18 @@ _CALLED = ("train", "predict", "score", "sample", "measure", "route")
 
 def functions_of(spec: ModelSpec) -> tuple[str, ...]:
     """Return the functions of the user's (``module:function``) that a model calls, none for other methods."""
+    return tuple(functions_by_key(spec).values())
+
+
+def functions_by_key(spec: ModelSpec) -> dict[str, str]:
+    """Return the functions of the user's that a model calls, by the key of the file that names each."""
     if spec.method != FUNCTION:
-        return ()
+        return {}
     given = spec.parameters
-    stages = given["stages"].values() if isinstance(given.get("stages"), dict) else ()
-    named = [*(given.get(name) for name in _CALLED), *(each.get("train") for each in stages if isinstance(each, dict))]
-    return tuple(name for name in named if isinstance(name, str))
+    stages = given["stages"] if isinstance(given.get("stages"), dict) else {}
+    named = {name: given.get(name) for name in _CALLED}
+    named |= {f"stages.{name}.train": each.get("train") for name, each in stages.items() if isinstance(each, dict)}
+    return {key: name for key, name in named.items() if isinstance(name, str)}
 
 
 def exposed_to(method: str, parameters: Mapping[str, Json]) -> tuple[str, ...]:

@@ -54,6 +54,16 @@ def call(key: str, name: str, *arguments: Any, seed: int) -> Any:
         raise _failed(key, name, error) from None
 
 
+def problem_with(key: str, name: str) -> str:
+    """Return in words why a function of the user's cannot be called, "" where it can; imports its module."""
+    seed_all(0)
+    try:
+        _load(key, name)
+    except ExecutionFailed as error:
+        return str(error)
+    return ""
+
+
 def _load(key: str, name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:

@@ -9,7 +9,8 @@ process of its own. Planning, judging and reporting a removal ask the code that 
 A method that cannot be asked, or says nonsense, is told in a line, and only to who needs it: the others go on.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -27,7 +28,7 @@ from disgorge.training.code.distributions import distributions_used, require_ins
 from disgorge.training.code.kept import code_made_with, code_named, kept_code
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.code.local import LocalCode, code_of_functions, libraries_of, local_code
-from disgorge.training.model_file import exposed_to, functions_of
+from disgorge.training.model_file import exposed_to, functions_by_key, functions_of
 from disgorge.training.recipe import method_of
 from disgorge.training.runners.box import Box
 from disgorge.training.sandbox.installed import cache_folder, delete_unused
@@ -81,6 +82,22 @@ def method_of_model(spec: ModelSpec, *, folder: Path | None = None) -> KnownMeth
     )
     require_installed(exposed := exposed_to(spec.method, spec.parameters))
     return _of_code(known, code, exposed)
+
+
+def import_problems(known: KnownMethod, spec: ModelSpec) -> dict[str, str]:
+    """Return why functions of the user's cannot be called, by the key that names each, "" for one that can.
+
+    A confined process imports them. Raises :class:`ExecutionFailed` where it ends, or does not answer in time.
+    """
+    if not (functions := functions_by_key(spec)):
+        return {}
+    recipe: dict[str, Json] = {"imports": functions}
+    exposed = exposed_to(spec.method, spec.parameters)
+    with activity("importing the code of a model"):
+        found = json.loads(_answer(known.entry, known.code, recipe, exposed))
+    if not isinstance(found, dict):
+        raise ExecutionFailed("what the process that imported the code answered cannot be read")
+    return {str(key): printable(str(words)) for key, words in found.items()}
 
 
 def exposed_by(recipe: Mapping[str, Json]) -> tuple[str, ...]:
@@ -214,13 +231,15 @@ def _lay_out(
     return _layouts[question]
 
 
-def _answer(entry: str, code: LocalCode | None, recipe: dict[str, Json]) -> bytes:
+def _answer(
+    entry: str, code: LocalCode | None, recipe: dict[str, Json], exposed: Collection[str] = ()
+) -> bytes:
     """Return what a process answers that loads a method and is given no data.
 
     Raises :class:`BadModel` for what the method itself refuses, :class:`ExecutionFailed` for a process that fails, ends
     or does not answer in time.
     """
-    box, answers = Box(None, reached(), variables={}, imports=()), _Answers()
+    box, answers = Box(None, reached(), variables={}, imports=(), exposed=tuple(exposed)), _Answers()
     try:
         box.stage.furnish(recipe, code.tree if code else None)
         Thread(target=_listen, args=(box, entry, recipe, answers), daemon=True).start()
