@@ -365,6 +365,16 @@ class BuildsOnArtifacts(Protocol):
         """Return the model that these parts make together with the artifacts."""
 
 
+class CallsFunctions(Protocol):
+    """A method whose model file names functions of the user's own."""
+
+    def importable(self, functions: Mapping[str, str]) -> dict[str, str]:
+        """Return what is the matter with functions (``module:function``) by the key that names each, "" for nothing.
+
+        Their modules are imported, so it is for processes that carry out jobs.
+        """
+
+
 def takes_artifacts(function: Callable[..., Any]) -> bool:
     """Whether a method's ``train`` or ``assemble`` takes artifacts."""
     return "artifacts" in signature(function).parameters

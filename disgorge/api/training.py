@@ -1,14 +1,17 @@
 """Training a model and attesting what was trained: what ``disgorge train`` and ``disgorge attest`` do."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from disgorge.errors import Refused, ReleaseContained, WrongUse
-from disgorge.method import ModelSpec
-from disgorge.release.attest import Outcome, Part, attest_releases
+from disgorge.layout import component_name
+from disgorge.method import Blueprint, ModelSpec
+from disgorge.release.attest import Outcome, Part, attest_again, attest_releases
+from disgorge.release.check import LayoutCost, ModelCheck, check_model, cost_of_layouts
+from disgorge.release.expected_cost import read_rate
 from disgorge.release.own_function import function as function
 from disgorge.release.patterns import resolved
 from disgorge.release.recorded import accept_component, attest_component
@@ -33,13 +36,15 @@ from lineage.workspace import Workspace
 class Trained(Result):
     """A release and what it is made of; ``stopped_by`` are the requests whose holds keep it from being served.
 
-    ``made.quality`` is None where the release stayed what it was.
+    ``made.quality`` is None where the release stayed what it was. ``twice`` is the component that was trained a second
+    time, where that was asked for.
     """
 
     release: str
     alias: str
     made: Made
     stopped_by: tuple[str, ...]
+    twice: Part | None = None
 
     def plain(self) -> Json:
         """Return the release, its composition, its quality, and of each component whether it was trained now."""
@@ -51,7 +56,11 @@ class Trained(Result):
         ]  # fmt: skip
         values: dict[str, Any] = {"release": self.release, "alias": self.alias, "stopped_by": self.stopped_by}
         values["quality"] = plain(quality) | {"words": quality.words} if quality else None
-        return values | {"composition": self.made.composition.digest, "components": components}
+        values |= {"composition": self.made.composition.digest, "components": components}
+        if (part := self.twice) is not None:
+            repeats = part.problem is None and part.standing.reproducible
+            values["twice"] = {"component": part.component.name, "repeats": repeats, "problem": plain(part.problem)}
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,11 @@ class ModelsTrained(Result):
     """Several releases, and what each is made of."""
 
     models: tuple[Trained, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 where a second training made other bytes, or 4 where the environment here leaves open why."""
+        return _exit_code(model.twice for model in self.models if model.twice is not None)
 
     def plain(self) -> Json:
         """Return what is told of each."""
@@ -80,15 +94,19 @@ def train_all(
     workspace: Workspace,
     models: Sequence[Path | str],
     *,
+    twice: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> ModelsTrained:
-    """Train what is missing of several models, side by side, and release each: see :func:`train`."""
+    """Train what is missing of several models, side by side, and release each: see :func:`train`.
+
+    With ``twice`` the cheapest component of each that answers is trained a second time: does training repeat?
+    """
     files = [Path(model) for model in models]
     read = [Model(resolved(workspace, read_model_file(file)), file) for file in files]
     names = [model.spec.release for model in read]
-    if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise WrongUse(f"two of the model files make the release {twice!r}; train them one after the other")
+    if double := next((name for name in names if names.count(name) > 1), ""):
+        raise WrongUse(f"two of the model files make the release {double!r}; train them one after the other")
     progress = progress or Progress()
     with Workers(workspace, count=workers or worker_count(), say=progress.say) as processes:
         total = 0
@@ -101,15 +119,25 @@ def train_all(
             made = train_releases(workspace, read, Watched(processes, progress, total=total))
         except ReleaseContained as held:
             raise Refused(str(held)) from None
+        again = [_again(workspace, processes, progress, each) if twice else None for each in made]
     stopped = stopped_releases(workspace.ledger.facts(), docket(workspace))
     trained = tuple(
-        _shown(model.spec, of_model, stopped.get((model.spec.release, model.spec.alias), ()))
-        for model, of_model in zip(read, made, strict=True)
+        _shown(model.spec, of_model, stopped.get((model.spec.release, model.spec.alias), ()), part)
+        for model, of_model, part in zip(read, made, again, strict=True)
     )
     return ModelsTrained(trained, shown=tuple(line for each in trained for line in each.shown))
 
 
-def _shown(spec: ModelSpec, made: Made, stopped: tuple[str, ...]) -> Trained:
+def _again(workspace: Workspace, processes: Workers, progress: Progress, made: Made) -> Part:
+    """Train again what took the least time of the components that answer, and return what came of it."""
+    weights = {member.name: member.weight for member in made.composition.members}
+    answering = [each for each in made.components if weights[each.name]]
+    cheapest = min(answering or made.components, key=lambda each: (each.cost.seconds, each.name))
+    runner = Watched(processes, progress, did="ran", doing="running ")
+    return attest_again(workspace, runner, cheapest, level=reached().level)
+
+
+def _shown(spec: ModelSpec, made: Made, stopped: tuple[str, ...], again: Part | None) -> Trained:
     rows = [
         (c.name, c.kind, "trained" if c.name in made.trained else "there already", c.cost.steps,
          seconds(c.cost.seconds), short(c.digest))
@@ -123,8 +151,105 @@ def _shown(spec: ModelSpec, made: Made, stopped: tuple[str, ...]) -> Trained:
         f"released as {named}",
         *((made.quality.words,) if made.quality else ()),
         *((Attention(held_back),) if stopped else ()),
+        *(_twice_lines(again) if again else ()),
     )
-    return Trained(spec.release, spec.alias, made, stopped, shown=shown)
+    return Trained(spec.release, spec.alias, made, stopped, again, shown=shown)
+
+
+def _twice_lines(part: Part) -> Iterator[str]:
+    """Yield whether a component that was trained twice repeats, or what differed."""
+    if part.problem is None and part.standing.reproducible:
+        yield f"repeats: two trainings of {part.component.name} made the same bytes"
+    else:
+        yield from map(Attention, _problem_lines(part))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChecked(Result):
+    """What training a model would do and, where it was asked for, what removals will then cost in a year."""
+
+    found: ModelCheck
+    people: int | None = None
+    removals: float | None = None
+    costs: tuple[LayoutCost, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 2 where something would be refused."""
+        return 2 if self.found.problems else 0
+
+    def plain(self) -> Json:
+        """Return the components, what the user's code sees, what would be refused, and costs."""
+        found = self.found
+        components = [
+            {"name": component_name(found.spec.release, each.name), "kind": each.kind, "items": each.examples,
+             "inputs": plain(each.inputs), "there": each.name in found.there}
+            for each in found.blueprints
+        ]  # fmt: skip
+        values: dict[str, Any] = {
+            "release": found.spec.release, "alias": found.spec.alias, "components": components,
+            "columns": found.columns, "classes": found.classes, "code": found.code,
+            "artifacts": found.spec.artifacts, "functions": found.imported, "problems": found.problems,
+            "notes": found.notes,
+        }  # fmt: skip
+        if self.removals is not None:
+            values |= {"people": self.people, "removals": self.removals, "costs": plain(self.costs)}
+        return values
+
+
+def check(workspace: Workspace, model: Path | str, *, imports: bool = False, expect: str | None = None) -> ModelChecked:
+    """Say what training a model would do, without training and without changing anything.
+
+    With ``imports`` a confined process imports the user's code. ``expect`` is how many removals a year there will be,
+    ``2%/year`` of all people or ``20/year``: then their cost is told, under other layouts too.
+    """
+    rate = read_rate(expect) if expect is not None else None
+    spec = read_model_file(Path(model))
+    found = check_model(workspace, spec, folder=Path(model).parent, imports=imports)
+    costs = cost_of_layouts(workspace, found, rate) if rate is not None and found.blueprints else None
+    rows = [
+        (component_name(found.spec.release, each.name), each.kind, _inputs(each), f"{each.examples:,}",
+         "" if found.problems else "there already" if each.name in found.there else "to train")
+        for each in found.blueprints
+    ]  # fmt: skip
+    columns = [name if name == field else f"{name} ({field})" for name, field in found.columns.items()]
+    seen = [("columns", columns), ("classes", found.classes), ("code", found.code), ("artifacts", _artifacts(found))]
+    shown: list[str | Table] = [table("component", "kind", "reads", "items", "", rows=rows, empty="no component")]
+    shown += [table(rows=[(name, value) for name, value in seen if value])] if any(value for _, value in seen) else []
+    shown += [f"{key} can be imported" for key, words in found.imported.items() if not words]
+    if costs is not None:
+        shown += _cost_lines(expect or "", *costs)
+    shown += found.notes
+    shown += [Attention(f"would be refused: {words}") for words in found.problems]
+    return ModelChecked(found, *(costs or ()), shown=tuple(shown))
+
+
+def _inputs(blueprint: Blueprint) -> str:
+    """Return what a component reads, by role."""
+    roles = dict.fromkeys(use.role for use in blueprint.inputs)
+    return "; ".join(
+        f"{role.value} {', '.join(use.name for use in blueprint.inputs if use.role is role)}" for role in roles
+    )
+
+
+def _artifacts(found: ModelCheck) -> list[str]:
+    return [name if name == recorded else f"{name} ({recorded})" for name, recorded in found.spec.artifacts.items()]
+
+
+def _cost_lines(rate: str, people: int, removals: float, costs: Sequence[LayoutCost]) -> Iterator[str | Table]:
+    """Yield the table of what removals cost under each layout, and what it rests on."""
+    is_timed = all(each.cost.seconds is not None for each in costs)
+    rows = [
+        (f"{each.layout} (this file)" if each.is_given else each.layout, each.cost.components,
+         f"{each.cost.retrained:,.1f}", seconds(each.cost.seconds or 0) if is_timed else f"{each.cost.items:,.0f}",
+         f"{each.cost.share:.1%}")
+        for each in costs
+    ]  # fmt: skip
+    unit = "training a year" if is_timed else "items trained again a year"
+    yield table("layout", "components", "trained again a year", unit, "one removal, of full training", rows=rows)
+    yield f"expected of {rate}: {removals:,.1f} removals a year, spread evenly over {people:,} people, each by itself"
+    if not is_timed:
+        yield "how long that takes is told once each kind of component was trained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +262,7 @@ class ComponentsAttested(Result):
     @property
     def exit_code(self) -> int:
         """0, 1 where a run showed that something is wrong, or 4 where the environment here leaves that open."""
-        failed = [p.problem for p in self.outcome.parts if p.problem is not None and not p.problem.expected]
-        return 0 if not failed else 4 if all(problem.elsewhere for problem in failed) else 1
+        return _exit_code(self.outcome.parts)
 
     def plain(self) -> Json:
         """Return each component with its runs, what shows it, and what is the matter with it."""
@@ -250,6 +374,11 @@ def _beside_lines(outcome: Outcome, measured: tuple[Measured, ...]) -> Iterator[
     )
 
 
+def _exit_code(parts: Iterable[Part]) -> int:
+    failed = [p.problem for p in parts if p.problem is not None and not p.problem.expected]
+    return 0 if not failed else 4 if all(problem.elsewhere for problem in failed) else 1
+
+
 def _shown_by(part: Part) -> str:
     return part.standing.shown_by or "one run that was not confined"
 
@@ -260,7 +389,8 @@ def _problem_lines(part: Part) -> Iterator[str]:
         where = (
             f"; this environment is not the recorded one: {'; '.join(problem.elsewhere)}" if problem.elsewhere else ""
         )
-        yield f"{part.component.name}: {problem.words}{where}"
+        first = f"; what differs first is {problem.differs}" if problem.differs else ""
+        yield f"{part.component.name}: {problem.words}{first}{where}"
     elif not part.standing.stands:
         yield part.standing.why
 

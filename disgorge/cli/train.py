@@ -15,19 +15,40 @@ from disgorge.errors import WrongUse
 
 def train(
     models: Annotated[list[Path], argument("MODEL...", "MODEL.yaml: method, shards, release name, parameters.")],
+    twice: Annotated[
+        bool, option("--twice", "Then train the cheapest component a second time: do the same bytes come out?")
+    ] = False,
+    check: Annotated[
+        bool, option("--check", "Train nothing: say what would be trained from what, and what would be refused.")
+    ] = False,
+    imports: Annotated[bool, option("--import", "With --check: also import your code, in a confined process.")] = False,
+    expect: Annotated[
+        Text, option("--expect", "With --check: what removals will cost; 2%/year of all people, or 20/year.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train what is missing of a model, record what learned from what, and release it under its alias.
 
-    Several models are trained side by side: a part of one, while parts of another one wait for what they read.
+    Several models are trained side by side: a part of one, while parts of another one wait for what they read. With
+    --check exit 2 if something would be refused. With --twice exit 1 if other bytes came out, 4 if the environment here
+    may be why.
     """
+    if check:
+        if twice or len(models) > 1:
+            raise WrongUse("--check looks at one model file and trains nothing; leave --twice and other files out")
+        checked = api.training.check(api.workspace.open_workspace(), models[0], imports=imports, expect=expect)
+        show.result(checked, as_json)
+        raise typer.Exit(checked.exit_code)
+    if imports or expect is not None:
+        raise WrongUse("--import and --expect go with --check; add it, or leave them out")
     words = (
         f"interrupted; components that were finished stand, go on with `disgorge train {' '.join(map(str, models))}`"
     )
     workspace = api.workspace.open_workspace()
     with going_on(lambda: words), shown(quiet=as_json) as display:
-        trained = api.training.train_all(workspace, models, progress=display)
+        trained = api.training.train_all(workspace, models, twice=twice, progress=display)
     show.result(trained.models[0] if len(models) == 1 else trained, as_json)
+    raise typer.Exit(trained.exit_code)
 
 
 def attest(

@@ -31,6 +31,7 @@ from lineage.ledger.state import influences_of, reachable
 from lineage.records import Component, Composition, Json, Release
 from lineage.shown import short
 from lineage.storage.components import delete_component
+from lineage.storage.differences import first_difference
 from lineage.workspace import Workspace
 from policies.taxonomy import Confinement
 
@@ -45,12 +46,14 @@ class Problem:
     """Why a component was not run, or what its run showed.
 
     ``elsewhere`` says in words how the environment here differs from the recorded one, which leaves open what other
-    bytes mean. One that is ``expected`` is no failure.
+    bytes mean. One that is ``expected`` is no failure. ``differs`` names the first tensor or file that came out
+    otherwise.
     """
 
     words: str
     elsewhere: tuple[str, ...] = ()
     expected: bool = False
+    differs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,19 @@ def attest_releases(
         if again:
             runs.run_again()
         return Outcome(runs.parts(), left_out)
+
+
+def attest_again(workspace: Workspace, runner: Runner, component: Component, *, level: Confinement) -> Part:
+    """Run a component that was trained once more, without checkpoints, and say what came of it.
+
+    What two runs made already is not run. Raises what training raises.
+    """
+    with turn(workspace, then="run `disgorge attest --again`"):
+        runs = Runs(workspace, runner, {key_of(component): component})
+        runs.run_missing(level)
+        runs.run_again()
+        (part,) = runs.parts()
+        return part
 
 
 @dataclass(slots=True)
@@ -151,9 +167,10 @@ class Runs:
         made = replace(component, digest=done.digest, environment=done.environment, files=done.files)
         self.ran[key] = self.ran.get(key, 0) + 1
         if done.digest != component.digest:
+            problem = differing(component, done.environment)
+            problem = replace(problem, differs=first_difference(self.workspace.objects, component.digest, done.digest))
             if done.digest not in there and not self.alone:
                 delete_component(self.workspace.objects, done.digest, keep=there)
-            problem = differing(component, done.environment)
             if not self.alone and not component.environment:
                 keeps = f"`disgorge attest --component {component.name}` keeps both, and measures them"
                 problem = replace(problem, words=f"{problem.words}; {keeps}")

@@ -37,7 +37,7 @@ from disgorge.training.assemble import spec_of
 from disgorge.training.items import pick
 from disgorge.training.make import Made, make
 from disgorge.training.recipe import Runner
-from disgorge.training.runners.declared import maker_of, with_code
+from disgorge.training.runners.declared import maker_of
 from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences
@@ -202,7 +202,7 @@ def _make(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Made:
         workspace,
         spec_of(before),
         workshop.runner,
-        method=with_code(workspace, before.method, code) if code else maker_of(workspace, before),
+        method=maker_of(workspace, before, code=code),
         shards=shards,
         only=() if part is None else (part,),
         up_to=part,

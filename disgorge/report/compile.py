@@ -152,11 +152,16 @@ def report_case(
 
 
 def _makers(workspace: Workspace, impact: Impact) -> list[KnownMethod]:
-    """Return the methods that made the releases hit, one of each name; what came from elsewhere has none."""
+    """Return the methods that made the releases hit, one of each name; what came from elsewhere has none.
+
+    Of a method that made several releases it promises nothing that it does not promise of one of them.
+    """
     found: dict[str, KnownMethod] = {}
     for composition in (hit.composition for hit in impact.releases if hit.composition.spec):
         with suppress(UnknownMethod):
-            found[composition.method] = maker_of(workspace, composition)
+            made = maker_of(workspace, composition)
+            others = found[made.name].promises_not if made.name in found else ()
+            found[made.name] = replace(made, promises_not=tuple(dict.fromkeys((*others, *made.promises_not))))
     return list(found.values())
 
 

@@ -6,15 +6,25 @@ First training, retraining, probes' references and never-trained re-execution al
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from disgorge.declaration import written
 from disgorge.errors import ExecutionFailed
-from disgorge.method import NO_CHECKPOINTS, Checkpoints, Items, Method, Progress, as_resumable, no_progress
+from disgorge.method import (
+    NO_CHECKPOINTS,
+    CallsFunctions,
+    Checkpoints,
+    Items,
+    Method,
+    Progress,
+    as_resumable,
+    no_progress,
+)
 from disgorge.training.answer import answer, lay_out
 from disgorge.training.assemble import artifacts_for
 from disgorge.training.recipe import Inputs
 from disgorge.training.torch_settings import torch_set
-from lineage.records import Json
+from lineage.records import Json, canonical
 from lineage.storage.tensors import save_tensors
 
 
@@ -39,6 +49,8 @@ def carry_out(
     """
     if "declares" in recipe:
         return written(method)
+    if "imports" in recipe:
+        return canonical(cast(CallsFunctions, method).importable(recipe["imports"]))
     if "question" in recipe:
         return answer(inputs, recipe["question"], given, method=method, device=device)
     if "layout" in recipe:

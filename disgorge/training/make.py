@@ -16,7 +16,7 @@ from disgorge.errors import BadModel, ExecutionFailed
 from disgorge.evidence.quality import Quality
 from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
 from disgorge.method import Blueprint, ModelSpec, libraries_for, recipe_for
-from disgorge.training.code.kept import keep_code
+from disgorge.training.code.kept import keep_code, said_of
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.environment import can_be_reused
 from disgorge.training.recipe import Done, Job, Runner
@@ -99,6 +99,7 @@ def making(
     only: Container[str] | None = None,
     up_to: str | None = None,
     untouched: Mapping[str, Component] = NONE,
+    stores: bool = True,
 ) -> "Making":
     """Return what makes the components of a model that do not exist yet, and records each.
 
@@ -106,7 +107,8 @@ def making(
     are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
     the components are recorded under, for references. With ``only``, just the components of those names may be trained,
     and :class:`ExecutionFailed` says which other one is missing. ``up_to`` leaves out all but that component, by
-    name, and those it needs. ``untouched`` are taken as they are, by name. The composition itself is not released.
+    name, and those it needs. ``untouched`` are taken as they are, by name. Without ``stores`` the code is not stored.
+    The composition itself is not released.
     """
     blueprints = layout_of(method, spec, shards)
     if shift:
@@ -126,11 +128,27 @@ def making(
         untouched=untouched,
         blueprints=by_name,
         order=order_of(spec, by_name),
-        code=keep_code(workspace, method.code),
+        code=keep_code(workspace, method.code) if stores else said_of(method.code),
         live=live,
         recorded=_by_recipe(workspace),
         digests=artifacts | {("shard", name): shard.digest for name, shard in shards.items()},
     )
+
+
+def there_already(
+    workspace: Workspace, spec: ModelSpec, *, method: KnownMethod, shards: Mapping[str, Shard]
+) -> dict[str, Component]:
+    """Return the components that :func:`make` would take from the store, by the name of their blueprint.
+
+    One that reads a component that is to be trained counts as to be trained. Changes nothing.
+    """
+    model, found = making(workspace, spec, method=method, shards=shards, stores=False), dict[str, Component]()
+    for name, blueprint in model.blueprints.items():
+        if all(use.name in found for use in blueprint.inputs if use.of == "component"):
+            if (component := model.finished(blueprint)) is not None:
+                found[name] = component
+                model.digests["component", name] = component.digest
+    return found
 
 
 @dataclass(slots=True, kw_only=True)
@@ -193,8 +211,7 @@ class Making:
 
     def _job(self, blueprint: Blueprint) -> Job | None:
         """Return the job that makes a component, None where it is there and was kept."""
-        recipe = recipe_for(self.method, blueprint, self.digests, self.spec) | self.code
-        name = self._name(blueprint)
+        recipe, name = self._recipe(blueprint), self._name(blueprint)
         if name in self.untouched:
             self._keep(blueprint, self.untouched[name])
             return None
@@ -206,6 +223,13 @@ class Making:
             raise ExecutionFailed(f"{name} is missing and no step of the plan makes it; plan the request again")
         self.in_work[name] = blueprint
         return Job(name, recipe, blueprint.steps, resumes=True)
+
+    def _recipe(self, blueprint: Blueprint) -> dict[str, Json]:
+        return {**recipe_for(self.method, blueprint, self.digests, self.spec), **self.code}
+
+    def finished(self, blueprint: Blueprint) -> Component | None:
+        """Return the part that is there and stands for training one of this blueprint, None without one."""
+        return self._finished(self._name(blueprint), self._recipe(blueprint))
 
     def _finished(self, name: str, recipe: dict[str, Json]) -> Component | None:
         """Return the last part this recipe made that stands for training it here; a plan takes what its steps made."""

@@ -23,7 +23,7 @@ An unknown key is refused: its author believes that it sets something. What the
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from disgorge.errors import BadModel
 from disgorge.method import ModelSpec
+from disgorge.training.code.distributions import canonical_name
 from lineage.records import Json, canonical
 from policies.errors import PolicyError
 from policies.packs.strict_yaml import read_yaml
@@ -117,7 +118,6 @@ class _FunctionFile(_ModelFile):
     sample: Any = None
     measure: Any = None
     route: Any = None
-    code: Any = None
     columns: Any = None
     classes: Any = None
     task: Any = None
@@ -127,6 +127,8 @@ class _FunctionFile(_ModelFile):
     stages: Any = None
     combine: Any = None
     weights: Any = None
+    code: list[Annotated[str, Field(min_length=1)]] = []
+    expose: list[Annotated[str, Field(min_length=1)]] = []
     select: list[Annotated[str, Field(min_length=1)]] = []
     chosen_on: list[Annotated[str, Field(min_length=1)]] = []
 
@@ -149,12 +151,28 @@ _CALLED = ("train", "predict", "score", "sample", "measure", "route")
 
 def functions_of(spec: ModelSpec) -> tuple[str, ...]:
     """Return the functions of the user's (``module:function``) that a model calls, none for other methods."""
+    return tuple(functions_by_key(spec).values())
+
+
+def functions_by_key(spec: ModelSpec) -> dict[str, str]:
+    """Return the functions of the user's that a model calls, by the key of the file that names each."""
     if spec.method != FUNCTION:
-        return ()
+        return {}
     given = spec.parameters
-    stages = given["stages"].values() if isinstance(given.get("stages"), dict) else ()
-    named = [*(given.get(name) for name in _CALLED), *(each.get("train") for each in stages if isinstance(each, dict))]
-    return tuple(name for name in named if isinstance(name, str))
+    stages = given["stages"] if isinstance(given.get("stages"), dict) else {}
+    named = {name: given.get(name) for name in _CALLED}
+    named |= {f"stages.{name}.train": each.get("train") for name, each in stages.items() if isinstance(each, dict)}
+    return {key: name for key, name in named.items() if isinstance(name, str)}
+
+
+def exposed_to(method: str, parameters: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the installed packages whose data files the user's functions may read, by name; none for other methods.
+
+    >>> exposed_to("function", {"expose": ["Scikit_Learn"]}), exposed_to("mine", {"expose": 3})
+    (('scikit-learn',), ())
+    """
+    named = parameters.get("expose") if method == FUNCTION else None
+    return tuple(sorted({canonical_name(str(each)) for each in named})) if isinstance(named, list) else ()
 
 
 def columns_seen(spec: ModelSpec, fields: Iterable[str]) -> tuple[str, ...]:

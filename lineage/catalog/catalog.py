@@ -142,6 +142,22 @@ class Catalog:
             )
         )
 
+    def people(self) -> dict[frozenset[str], int]:
+        """Return how many people have items in which live shards, by the digests of these.
+
+        An item that names no person counts as one of a person of its own.
+        """
+        rows = self._ask(
+            """
+            select shards, count(*) from (
+                select list_sort(list(distinct i.shard)) as shards
+                from item i join shard s on s.digest = i.shard and s.live
+                group by coalesce(i.subject, i.digest || ' ' || i.key)
+            ) group by shards
+            """
+        )
+        return {frozenset(shards): count for shards, count in rows}
+
     # What a removal touches --------------------------------------------------------------------------------------
 
     def selected(self, selectors: Sequence[Selector], *, also: Collection[str] = ()) -> dict[str, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from lineage.shards.in_place import InPlace, items_in_place, read_references, wr
 from lineage.storage.content import item_digests, read_content, write_content
 from lineage.storage.manifest import may_hold_likenesses, read_manifest, write_manifest
 from lineage.storage.objects import cached_sha256
+from lineage.storage.parquet import read_table
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -74,6 +75,24 @@ def references_of(workspace: Workspace, digest: str) -> tuple[tuple[str, ...], I
     if lying is not None and shard_digest(lying[0]) != digest:
         raise DigestMismatch(f"{path}: refers to other items than its shard's; restore the file, then repeat")
     return lying
+
+
+def distinct_values(workspace: Workspace, digest: str, field: str) -> tuple[str, ...] | None:
+    """Return the distinct values of a field of a shard, as text, and read nothing else; their digests are not checked.
+
+    None where they are no single numbers or texts, and for items that lie in place. Errors as of :func:`shard_items`.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    path = workspace.content_path(digest)
+    if references_of(workspace, digest) is not None:
+        return None
+    column = read_table(path, "content of the shard", columns=[field]).column(field)
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_integer(kind) or kind in (pa.bool_(), pa.float32(), pa.float64())):
+        return None
+    return tuple(map(str, pc.unique(column).to_pylist()))
 
 
 def check_items(workspace: Workspace, digest: str) -> tuple[str, ...]:

@@ -63,6 +63,21 @@ def test_a_data_set_that_an_installed_package_ships_is_not_seen(case: Case) -> N
     tally("liars", "data set of a package", where="function", caught=True)
 
 
+def test_the_data_of_a_package_that_is_exposed_is_seen_recorded_and_left_as_a_limitation(case: Case) -> None:
+    case.write(SHIPPED + "    return [[0.5, 0.5]] * load_digits().data.shape[0]\n")
+    made = case.make(case.spec(shards=["a"], expose=["Scikit_Learn"]))
+    (component,) = made.components
+    assert case.trained("own/model/a")["rows"].shape == (1797, 64)
+    assert component.recipe["parameters"]["expose"] == ["Scikit_Learn"]
+    assert component.environment["libraries"].keys() >= {"scikit-learn"}, "another version of it is another environment"
+    assert component.environment["distributions"]["scikit-learn"].keys() == {"record", "version"}
+    (said,) = (each for each in maker_of(case.workspace, made.composition).promises_not if "scikit-learn" in each)
+    assert said.startswith("Data files of the installed scikit-learn could be read, as the model file says: whether ")
+    assert case.make(case.spec(shards=["a"], expose=["Scikit_Learn"])).trained == (), "it is there already"
+    with pytest.raises(ExecutionFailed, match="no data of installed"):
+        case.make(case.spec(shards=["a"]))
+
+
 REMEMBERS = """
 from pathlib import Path
 import numpy as np

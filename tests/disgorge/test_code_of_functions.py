@@ -88,6 +88,15 @@ def test_modules_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert found(tmp_path, "numpy:sum") is None, "code of a distribution is named by its digest"
 
 
+def test_a_notebook_is_refused_with_the_way_to_a_module(tmp_path: Path) -> None:
+    (tmp_path / "reviews_five.ipynb").write_text("{}")
+    for functions, declared in ((("reviews_five:train",), ()), ((), ("reviews_five.ipynb",))):
+        with pytest.raises(BadModel, match=r"five\.ipynb: is a notebook, .* to reviews_five\.py beside it"):
+            found(tmp_path, *functions, declared=declared)
+    (tmp_path / "reviews_five.py").touch()
+    assert paths(found(tmp_path, "reviews_five:train")) == ["reviews_five.py"], "beside a module it may lie"
+
+
 FILE: dict[str, Any] = {
     "release": "mine", "method": "function", "train": "mine_four:fit", "predict": "mine_four:predict", "shards": ["a"],
 }  # fmt: skip
@@ -119,6 +128,18 @@ def test_the_method_of_a_model_has_its_code_and_the_libraries_that_this_imports(
     assert paths(known.code) == ["mine_four.py"]
     assert known.libraries == ("numpy", "sklearn")
     assert known.layout is not None
+
+
+def test_a_package_whose_data_is_to_be_seen_must_be_installed(tmp_path: Path) -> None:
+    (tmp_path / "mine_four.py").write_text("import sklearn\n")
+    known = method_of_model(model_spec(FILE | {"expose": ["Scikit.Learn"]}, name="m"), folder=tmp_path)
+    assert known.libraries == ("numpy", "sklearn", "scikit-learn")
+    for name, perhaps in {"sklearn": "; the module is in scikit-learn; install it", "no-such": "; install it"}.items():
+        with pytest.raises(BadModel, match=f"^expose: no package '{name}' is installed{perhaps}"):
+            method_of_model(model_spec(FILE | {"expose": [name]}, name="m"), folder=tmp_path)
+    for key in ("expose", "code"):
+        with pytest.raises(BadModel, match=rf"^m: {key}: Input should be a valid list"):
+            model_spec(FILE | {key: "sklearn"}, name="m")
 
 
 def test_patterns_of_shards_are_looked_up_once(tmp_path: Path) -> None:

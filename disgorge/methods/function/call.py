@@ -54,6 +54,16 @@ def call(key: str, name: str, *arguments: Any, seed: int) -> Any:
         raise _failed(key, name, error) from None
 
 
+def problem_with(key: str, name: str) -> str:
+    """Return in words why a function of the user's cannot be called, "" where it can; imports its module."""
+    seed_all(0)
+    try:
+        _load(key, name)
+    except ExecutionFailed as error:
+        return str(error)
+    return ""
+
+
 def _load(key: str, name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
@@ -81,7 +91,10 @@ def _failed(key: str, name: str, error: BaseException, *, doing: str = "raised")
 def _hint(error: BaseException) -> str:
     path = str(getattr(error, "filename", "") or "")
     if isinstance(error, FileNotFoundError | PermissionError) and _of_package(path or str(error)):
-        return "; a job sees no data of installed packages: record what it needs as a shard"
+        return (
+            "; a job sees no data of installed packages: record what it needs as a shard, or name the package under "
+            "`expose`"
+        )
     if isinstance(error, FileNotFoundError | PermissionError):
         return "; a job reads its items, parts and artifacts, and no other file: record what it needs as a shard"
     if isinstance(error, OSError) and path:

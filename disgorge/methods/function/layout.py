@@ -38,7 +38,8 @@ def blueprints(spec: ModelSpec, given: Settings, shards: Mapping[str, Shard]) ->
             return
         uses = tuple(Input("shard", shard.name, Role.NORMALIZE) for shard in read)
         columns = {LABEL: given.columns[LABEL].model_dump()} if LABEL in given.columns else {}
-        yield Blueprint(CLASSES, CLASSES, uses, {"seed": spec.seed, "columns": columns}, 0.0, 1, _count(read))
+        parameters: dict[str, Json] = {"seed": spec.seed, "columns": columns} | _exposed(given)
+        yield Blueprint(CLASSES, CLASSES, uses, parameters, 0.0, 1, _count(read))
     made: dict[str, dict[str, str]] = {}
     for name in given.in_order:
         stage, made[name] = given.stages[name], {}
@@ -70,7 +71,12 @@ def _recorded(spec: ModelSpec, given: Settings, stage: Stage, reads: list[list[J
         "staged": given.is_staged,
         "artifacts": spec.artifact_places,
     }
-    return {"seed": spec.seed, "train": stage.train} | {name: value for name, value in maybe.items() if value}
+    found = {"seed": spec.seed, "train": stage.train} | {name: value for name, value in maybe.items() if value}
+    return found | _exposed(given)
+
+
+def _exposed(given: Settings) -> dict[str, Json]:
+    return {"expose": sorted({*given.expose})} if given.expose else {}
 
 
 def _nodes(

@@ -104,6 +104,12 @@ class FunctionMethod:
 
         return model_of(spec, parts, artifacts)
 
+    def importable(self, functions: Mapping[str, str]) -> dict[str, str]:
+        """Return what is the matter with the user's functions, by key; imports their modules."""
+        from disgorge.methods.function.call import problem_with
+
+        return {key: problem_with(key, name) for key, name in functions.items()}
+
     def toy(self, seed: int) -> Toy:
         """Return nearest centroids of three classes of 6x6 images: a core and five shards of 12 to 20 items."""
         from disgorge.methods.function.toy import toy_of

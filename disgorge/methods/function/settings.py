@@ -108,6 +108,7 @@ class Settings(_Strict):
     select: list[Name] = []
     chosen_on: list[Name] = []
     code: list[Name] = []
+    expose: list[Name] = []
     parameters: dict[str, Any] = {}
     components: dict[Name, Shaping] = {}
     stored: dict[str, str] = {}

@@ -11,10 +11,11 @@ Not named: what has no RECORD, which no box shows, and what was loaded and remov
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from disgorge.errors import BadModel
 from disgorge.training.sandbox.namespace import package_folders
 from lineage.records import Json
 
@@ -22,10 +23,13 @@ _OF_NO_PACKAGE = ("..", "__pycache__", "__editable__")
 """How first parts of paths begin by which nothing is found. What is installed to be edited is local code."""
 
 
-def distributions_used(loaded: Iterable[str], libraries: Iterable[str]) -> dict[str, Json]:
+def distributions_used(
+    loaded: Iterable[str], libraries: Iterable[str], *, exposed: Collection[str] = ()
+) -> dict[str, Json]:
     """Return the distributions that modules were loaded from, or that a method declares by the names of modules.
 
-    ``loaded`` are paths of modules that lie by themselves among installed packages, and of the folders of others.
+    ``loaded`` are paths of modules that lie by themselves among installed packages, and of the folders of others;
+    ``exposed`` are distributions, by canonical name, whose data files could be read.
     """
     records = set[Path]()
     for folder in package_folders():
@@ -34,14 +38,35 @@ def distributions_used(loaded: Iterable[str], libraries: Iterable[str]) -> dict[
                 records.update(_listing(folder, path.relative_to(folder).as_posix()))
         for library in {module.partition(".")[0] for module in libraries}:
             records.update(*(found for top, found in _by_top(folder).items() if top.split(".")[0] == library))
+    records.update(path for path in _installed() if exposed and _name_and_version(path)[0] in exposed)
     return dict(sorted(map(_described, records)))
+
+
+def require_installed(exposed: Collection[str]) -> None:
+    """Raise :class:`BadModel` for a package, by canonical name, whose data files are to be read and that is missing."""
+    there = {_name_and_version(path)[0] for path in _installed()} if exposed else set()
+    for name in exposed:
+        if name not in there:
+            tops = [records for folder in package_folders() for top, records in _by_top(folder).items() if top == name]
+            brings = sorted({_name_and_version(path)[0] for records in tops for path in records})
+            perhaps = f"; the module is in {' and '.join(brings)}" if brings else ""
+            raise BadModel(f"expose: no package {name!r} is installed{perhaps}; install it, or correct the model file")
 
 
 def not_as_installed(used: Mapping[str, Json]) -> tuple[str, ...]:
     """Return, in words, which distributions that a job used are no longer installed as they were."""
-    records = [path for folder in package_folders() for path in folder.glob("*.dist-info/RECORD")]
-    there = dict(_described(path) for path in records if _name_and_version(path)[0] in used)
+    there = dict(_described(path) for path in _installed() if _name_and_version(path)[0] in used)
     return tuple(f"{name} is not installed as it was" for name, was in used.items() if there.get(name) != was)
+
+
+def canonical_name(name: str) -> str:
+    """Return a distribution's name as registries compare it: ``Scikit_Learn`` is ``scikit-learn``."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _installed() -> list[Path]:
+    """Return the RECORD of every installed distribution."""
+    return [path for folder in package_folders() for path in folder.glob("*.dist-info/RECORD")]
 
 
 def _listing(folder: Path, path: str) -> Iterator[Path]:
@@ -72,4 +97,4 @@ def _described(record: Path) -> tuple[str, Json]:
 
 def _name_and_version(record: Path) -> tuple[str, str]:
     name, _, version = record.parent.name.removesuffix(".dist-info").rpartition("-")
-    return re.sub(r"[-_.]+", "-", name).lower(), version
+    return canonical_name(name), version

@@ -19,7 +19,14 @@ NONE: Mapping[str, str] = {}
 
 def keep_code(workspace: Workspace, code: LocalCode | None) -> Mapping[str, str]:
     """Store local code, and return what a recipe says of it; nothing where a method has none."""
-    return {"code": code.tree.keep(workspace.objects), "entry": code.entry} if code else NONE
+    if code is not None:
+        code.tree.keep(workspace.objects)
+    return said_of(code)
+
+
+def said_of(code: LocalCode | None) -> Mapping[str, str]:
+    """Return what a recipe says of local code."""
+    return {"code": code.tree.digest, "entry": code.entry} if code else NONE
 
 
 def kept_code(workspace: Workspace, said: Mapping[str, Json]) -> LocalCode | None:

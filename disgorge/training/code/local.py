@@ -81,6 +81,7 @@ def code_of_functions(
         if name in sys.stdlib_module_names:
             raise BadModel(f"module {name!r} is called as one of Python's own is; rename it")
         if not any(path == f"{name}.py" or path.startswith(f"{name}/") for path in found) and _spec(name, ()) is None:
+            _refuse_notebook(folder / f"{name}.ipynb")
             raise BadModel(
                 f"no module {name!r} in {' or '.join(map(str, folders))}, nor installed; correct the model file, or "
                 "put it there"
@@ -89,6 +90,7 @@ def code_of_functions(
         place = (folder / each).absolute()
         if not place.exists():
             raise BadModel(f"code: {place} is not there; correct the model file")
+        _refuse_notebook(place)
         found |= {path.relative_to(place.parent).as_posix(): path for path in _files(place)}
         _refuse_data([place])
     _refuse_data(folder for folder in {_top(name, path) for name, path in found.items()})
@@ -150,6 +152,15 @@ def _refuse_data(places: Iterable[Path]) -> None:
                     f"{path}: is data among the code, where no removal reaches it; declare it (`disgorge artifact "
                     "add`), or record it as a shard, and move it out of there"
                 )
+
+
+def _refuse_notebook(place: Path) -> None:
+    """Raise :class:`BadModel` for a notebook: its cells would all run in every job, and its outputs may be data."""
+    if place.suffix == ".ipynb" and place.is_file():
+        raise BadModel(
+            f"{place}: is a notebook, and a job runs functions of a module; write those of the notebook to "
+            f"{place.stem}.py beside it (`jupyter nbconvert --to script {place.name}` makes a first version)"
+        )
 
 
 def is_code(path: Path) -> bool:

@@ -65,11 +65,15 @@ class Box:
         variables: Mapping[str, str],
         imports: Sequence[str],
         gpu: bool = False,
+        exposed: Sequence[str] = (),
     ) -> None:
-        """Start it. Without a ``workspace`` it is given no data, and only code to load."""
+        """Start it. Without a ``workspace`` it is given no data, and only code to load.
+
+        ``exposed`` are installed packages, by name, whose data files it may read.
+        """
         self.stage = Stage(workspace)
         self.reached = with_gpu(reached) if gpu else reached
-        self._gpu = gpu
+        self._gpu, self._exposed = gpu, tuple(exposed)
         self._said: deque[bytes] = deque(maxlen=_LAST_LINES)
         self.heard_at = time.monotonic()
         """When it last said anything, printed lines too."""
@@ -117,6 +121,7 @@ class Box:
                 devices=nvidia.device_nodes() if self._gpu else (),
                 pycache=_bytecode(_loaded_late.get(tuple(imports), frozenset()) | {WORKER, *imports}, gaps),
                 gaps=gaps,
+                exposed=self._exposed,
                 workspace=workspace.root if workspace else None,
             )
             return subprocess.Popen(

@@ -9,7 +9,8 @@ process of its own. Planning, judging and reporting a removal ask the code that 
 A method that cannot be asked, or says nonsense, is told in a line, and only to who needs it: the others go on.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -23,11 +24,11 @@ from disgorge.errors import BadModel, DisgorgeError, ExecutionFailed, UnknownMet
 from disgorge.method import Blueprint, ModelSpec, is_own, method_entries, origin_of, own_methods, refuse_second
 from disgorge.training.ask import layout_recipe, read_layout
 from disgorge.training.assemble import spec_of
-from disgorge.training.code.distributions import distributions_used
+from disgorge.training.code.distributions import distributions_used, require_installed
 from disgorge.training.code.kept import code_named, code_of, kept_code
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.code.local import LocalCode, code_of_functions, libraries_of, local_code
-from disgorge.training.model_file import functions_of
+from disgorge.training.model_file import exposed_to, functions_by_key, functions_of
 from disgorge.training.recipe import method_of
 from disgorge.training.runners.box import Box
 from disgorge.training.sandbox.installed import cache_folder, delete_unused
@@ -71,7 +72,7 @@ def method_of_model(spec: ModelSpec, *, folder: Path | None = None) -> KnownMeth
     """Return the installed method of a model; one that calls the user's functions has their code of today.
 
     ``folder`` is where the model file lies, the working folder by default. Raises as :func:`declared` does, and
-    :class:`BadModel` for functions that are not there.
+    :class:`BadModel` for functions, and exposed packages, that are not there.
     """
     known = declared(spec.method)
     if not (functions := functions_of(spec)):
@@ -79,13 +80,43 @@ def method_of_model(spec: ModelSpec, *, folder: Path | None = None) -> KnownMeth
     code = code_of_functions(
         known.entry, functions, folder=folder or Path.cwd(), declared=spec.parameters.get("code", ())
     )
-    return known if code is None else _of_code(known, code)
+    require_installed(exposed := exposed_to(spec.method, spec.parameters))
+    return _of_code(known, code, exposed)
 
 
-def _of_code(known: KnownMethod, code: LocalCode) -> KnownMethod:
-    """Return a method of ours with code beside it, and with the libraries that this loads."""
-    libraries = tuple(dict.fromkeys((*known.libraries, *libraries_of(code))))
-    return replace(known, entry=code.entry, code=code, libraries=libraries)
+def import_problems(known: KnownMethod, spec: ModelSpec) -> dict[str, str]:
+    """Return why functions of the user's cannot be called, by the key that names each, "" for one that can.
+
+    A confined process imports them. Raises :class:`ExecutionFailed` where it ends, or does not answer in time.
+    """
+    if not (functions := functions_by_key(spec)):
+        return {}
+    recipe: dict[str, Json] = {"imports": functions}
+    exposed = exposed_to(spec.method, spec.parameters)
+    with activity("importing the code of a model"):
+        found = json.loads(_answer(known.entry, known.code, recipe, exposed))
+    if not isinstance(found, dict):
+        raise ExecutionFailed("what the process that imported the code answered cannot be read")
+    return {str(key): printable(str(words)) for key, words in found.items()}
+
+
+def exposed_by(recipe: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the installed packages whose data files a job may read that carries out a recipe, or answers a question.
+
+    Laying out runs no code of the user's, and is shown none.
+    """
+    if "layout" in recipe:
+        return ()
+    question = recipe.get("question")
+    said = recipe if question is None else question["composition"]["spec"]
+    return exposed_to(method_of(recipe), said.get("parameters", {}))
+
+
+def _of_code(known: KnownMethod, code: LocalCode | None, exposed: Iterable[str]) -> KnownMethod:
+    """Return a method of ours with code beside it, and with the libraries that this loads and the packages it reads."""
+    loads = libraries_of(code) if code else ()
+    libraries = tuple(dict.fromkeys((*known.libraries, *loads, *exposed)))
+    return replace(known, entry=code.entry if code else known.entry, code=code, libraries=libraries)
 
 
 def declared_methods() -> dict[str, KnownMethod]:
@@ -93,28 +124,37 @@ def declared_methods() -> dict[str, KnownMethod]:
     return _installed()[0]
 
 
-def maker_of(workspace: Workspace, composition: Composition) -> KnownMethod:
-    """Return the method that made a composition, by the code that its parts were made with; raises as others here."""
-    known = with_code(workspace, composition.method, code_of(workspace, composition))
+def maker_of(workspace: Workspace, composition: Composition, *, code: Mapping[str, str] | None = None) -> KnownMethod:
+    """Return the method that made a composition, by the code that its parts were made with; raises as others here.
+
+    ``code`` is what recipes say of other stored code to go by.
+    """
+    exposed = exposed_to(composition.method, composition.spec.get("parameters", {}))
+    known = _with_code(workspace, composition.method, code or code_of(workspace, composition), exposed)
     spec = spec_of(composition)
     if chosen_on := spec.parameters.get("chosen_on") if functions_of(spec) else ():
-        said = f"Parameters and code were chosen on {', '.join(chosen_on)}, as the model file says; that choice stays."
-        known = replace(known, promises_not=(*known.promises_not, said))
+        words = f"Parameters and code were chosen on {', '.join(chosen_on)}, as the model file says; that choice stays."
+        known = replace(known, promises_not=(*known.promises_not, words))
+    if exposed:
+        words = (
+            f"Data files of the installed {', '.join(exposed)} could be read, as the model file says: whether they "
+            "hold copies of withdrawn data is not known, and what was learned from them stays."
+        )
+        known = replace(known, promises_not=(*known.promises_not, words))
     return known
 
 
 def method_for(workspace: Workspace, recipe: Mapping[str, Json]) -> KnownMethod:
     """Return the method that carries a recipe or a question out, by the code that it names, or else that of today."""
-    return with_code(workspace, method_of(recipe), code_named(workspace, recipe))
+    return _with_code(workspace, method_of(recipe), code_named(workspace, recipe), exposed_by(recipe))
 
 
-def with_code(workspace: Workspace, name: str, said: Mapping[str, str]) -> KnownMethod:
-    """Return a method by the stored code that is said, the installed one where none is; raises as others here."""
+def _with_code(workspace: Workspace, name: str, said: Mapping[str, str], exposed: Iterable[str]) -> KnownMethod:
     code = kept_code(workspace, said)
+    if name in own_methods() and (code is not None or exposed):
+        return _of_code(_own(name), code, exposed)
     if code is None:
         return declared(name)
-    if name in own_methods():
-        return _of_code(_own(name), code)
     known = _known(code.entry, code)
     if known.name != name:
         raise ExecutionFailed(
@@ -190,13 +230,13 @@ def _lay_out(
     return _layouts[question]
 
 
-def _answer(entry: str, code: LocalCode | None, recipe: dict[str, Json]) -> bytes:
+def _answer(entry: str, code: LocalCode | None, recipe: dict[str, Json], exposed: Collection[str] = ()) -> bytes:
     """Return what a process answers that loads a method and is given no data.
 
     Raises :class:`BadModel` for what the method itself refuses, :class:`ExecutionFailed` for a process that fails, ends
     or does not answer in time.
     """
-    box, answers = Box(None, reached(), variables={}, imports=()), _Answers()
+    box, answers = Box(None, reached(), variables={}, imports=(), exposed=tuple(exposed)), _Answers()
     try:
         box.stage.furnish(recipe, code.tree if code else None)
         Thread(target=_listen, args=(box, entry, recipe, answers), daemon=True).start()

@@ -21,14 +21,14 @@ from typing import Any
 
 from disgorge.errors import ExecutionFailed, KernelsDiffer
 from disgorge.method import libraries_for
-from disgorge.training.code.distributions import distributions_used
+from disgorge.training.code.distributions import distributions_used, require_installed
 from disgorge.training.code.kept import refuse_unnamed
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.kernels import chosen
 from disgorge.training.recipe import Done, Job, OnProgress, device_of, no_more, trains, unseen
 from disgorge.training.runners.box import Box
 from disgorge.training.runners.checkpoints import SECONDS_BETWEEN, KeptCheckpoints, unsaid
-from disgorge.training.runners.declared import method_for
+from disgorge.training.runners.declared import exposed_by, method_for
 from disgorge.training.runners.received import ENDED, Received
 from disgorge.training.sandbox.levels import Level, reached
 from disgorge.training.sandbox.nvidia import DEVICE, gpu, lacking
@@ -179,9 +179,10 @@ class Workers:
                 refuse_unnamed(job.recipe, order.method.code)
             except (ExecutionFailed, LineageError) as error:
                 raise ExecutionFailed(f"{_doing(job)} {job.name} failed: {error}") from error
+        require_installed(exposed := _exposed(order))
         variables = chosen() if job.variables is None else job.variables
         on_gpu = device_of(job.recipe) == DEVICE and not lacking()
-        return _Setting(tuple(sorted(variables.items())), _libraries(order), on_gpu)
+        return _Setting(tuple(sorted(variables.items())), _libraries(order), on_gpu, exposed)
 
     def _take(self, setting: "_Setting") -> Box:
         for place, (of, box) in enumerate(self._waiting):
@@ -200,7 +201,9 @@ class Workers:
 
     def _start(self, setting: "_Setting") -> Box:
         variables, imports = dict(setting.variables), setting.imports
-        return Box(self.workspace, reached(), variables=variables, imports=imports, gpu=setting.gpu)
+        return Box(
+            self.workspace, reached(), variables=variables, imports=imports, gpu=setting.gpu, exposed=setting.exposed
+        )
 
     def _let_go(self, order: "_Order") -> None:
         self._running.pop(order.number, None)
@@ -211,11 +214,15 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What a process is started with: the variables that steer kernels, the libraries it loads, and a GPU or none."""
+    """What a process is started with: the variables that steer kernels, the libraries it loads, a GPU or none.
+
+    ``exposed`` are the installed packages whose data files it may read.
+    """
 
     variables: tuple[tuple[str, str], ...]
     imports: tuple[str, ...]
     gpu: bool
+    exposed: tuple[str, ...]
 
 
 def _orders(jobs: Iterable[Job]) -> "list[_Order]":
@@ -260,6 +267,11 @@ def _libraries(order: _Order) -> tuple[str, ...]:
     if method is None or "layout" in recipe:
         return ()
     return libraries_for(method, recipe["kind"]) if trains(recipe) else method.libraries
+
+
+def _exposed(order: _Order) -> tuple[str, ...]:
+    """Return the installed packages whose data files a job may read."""
+    return exposed_by(order.job.recipe) if order.method else ()
 
 
 def _listen(order: _Order, told: Mapping[str, Json], heard: _Heard) -> None:
@@ -322,7 +334,7 @@ def _done(order: _Order, message: Mapping[str, Any], digest: str, data: bytes | 
     if came.level is Level.LANDLOCK and not order.is_confined:
         came = replace(came, level=Level.PROCESS)
     started, ended = (dt.datetime.fromisoformat(message[name]) for name in ("started", "ended"))
-    used = distributions_used(_paths(message.get("loaded")), _libraries(order))
+    used = distributions_used(_paths(message.get("loaded")), _libraries(order), exposed=_exposed(order))
     environment = message["environment"] | {"distributions": used}
     answer, files = (b"", data.files) if isinstance(data, Received) else (data, False)
     return Done(order.job, digest, started, ended, came, environment, answer, order.checkpoint, files)

@@ -92,7 +92,8 @@ def test_a_component_from_outside_is_given_the_recipe_that_makes_it(alien: Works
     ran = run(f"attest --component {MEAN} --recipe other.yaml")
     assert (ran.code, ran.err) == (
         4,
-        f"{SAID}; this environment is not the recorded one: the environment of its training was not recorded\n",
+        f"{SAID}; what differs first is tensor 'sums'; this environment is not the recorded one: the environment of "
+        "its training was not recorded\n",
     )
     assert toys.component_of(Workspace.open(), MEAN).recipe == {}
     assert fine(f"attest --component {MEAN} --recipe m.yaml").err == ""

@@ -100,6 +100,12 @@ def test_stages_read_those_before_and_only_the_last_answers() -> None:
     assert router.parameters["reads"] == [["part", 3]]
 
 
+def test_packages_whose_data_is_seen_stand_in_every_recipe() -> None:
+    found = laid_out(spec(classes="all", expose=["b", "a", "a"]))
+    assert [each.parameters["expose"] for each in found.values()] == [["a", "b"], ["a", "b"]]
+    assert "expose" not in laid_out(spec())["model"].parameters
+
+
 def test_select_shards_choose_and_are_not_trained_on() -> None:
     found = laid_out(spec(layout="isolated", select=["c"]))
     assert {name: [(use.name, use.role) for use in each.inputs] for name, each in found.items()} == {
