@@ -110,12 +110,14 @@ class View:
                 raise KeyError(column.field)  # which whoever asks a model is told
             part = np.asarray(shard.arrays[column.field])
             parts.append(part.astype(object) if part.dtype.kind in "TU" else part)
-        shapes = {(part.shape[1:], part.dtype.kind) for part in parts}
+        shapes = {(part.shape[1:], _kind(part, is_label=name == LABEL)) for part in parts}
         if len(shapes) > 1:
             raise BadModel(f"column {name!r} is not alike in all shards: {' and '.join(map(str, sorted(shapes)))}")
         found = np.concatenate(parts) if parts else np.empty(0)
         if name != LABEL:
             return _mapped(name, found, column.map)
+        if column.map is not None or self._classes is not None:
+            refuse_empty(found)
         return _numbered(_mapped(name, found, column.map), self._classes)
 
 
@@ -126,6 +128,20 @@ def _names(shards: Sequence[Items], columns: Mapping[str, Column]) -> set[str]:
         return named
     taken = {column.field for column in columns.values()}
     return named | {name for shard in shards for name in shard.arrays if name not in taken}
+
+
+def _kind(part: "Array", *, is_label: bool) -> str:
+    """Return what shards must agree in: whole numbers of one are floats in another, where one is empty there."""
+    return "f" if part.dtype.kind in "iu" and not is_label else part.dtype.kind
+
+
+def refuse_empty(labels: "Array") -> None:
+    """Raise ``BadModel`` where an item has no label."""
+    if labels.dtype.kind == "f" and (empty := int(np.isnan(labels).sum())):
+        raise BadModel(
+            f"label: is empty (NaN) in {empty:,} of {len(labels):,} items; fill it in, or leave these items out of the "
+            "shards"
+        )
 
 
 def _mapped(name: str, found: "Array", given: Mapping[str, Class] | None) -> "Array":
