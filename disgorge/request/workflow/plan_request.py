@@ -31,6 +31,7 @@ from disgorge.request.workflow.repeatable import refusal, require_promised_bits,
 from disgorge.training.runners.declared import maker_of
 from lineage.artifacts.files import objects_of
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.selection import selected_artifacts
 from lineage.records import Component, Impact, canonical
 from lineage.shards.cut import refuse_lost_rows
 from lineage.workspace import Workspace
@@ -256,7 +257,8 @@ def _require_news(workspace: Workspace, case: Case, impact: Impact) -> None:
 
 def _refuse_all_held(workspace: Workspace, case: Case) -> None:
     """Raise :class:`DataHeld` where everything that a request would remove is under its own holds."""
-    if not case.item_holds or not (items := impact_of(workspace, case.request, whole=True).items):
+    whole = impact_of(workspace, case.request, whole=True) if case.item_holds else None
+    if whole is None or not (items := whole.items + len(whole.artifacts)):
         return
     name, reasons = case.request.id, "; ".join(hold.words for hold in open_holds(case) if hold.terms.is_partial)
     raise DataHeld(
@@ -266,12 +268,14 @@ def _refuse_all_held(workspace: Workspace, case: Case) -> None:
 
 
 def _left_out(workspace: Workspace, case: Case) -> tuple[LeftOut, ...]:
-    """Return how many of the items that a request selects stay, by the hold they are under."""
+    """Return how many of the items and artifacts that a request selects stay, by the hold they are under."""
     if not case.item_holds:
         return ()
     with Catalog.anew(workspace) as catalog:
-        selected = catalog.selected(selectors_of(workspace, case.request), also=included_items(workspace, case))
-    items, left_out = frozenset[str]().union(*selected.values()), []
+        selectors = selectors_of(workspace, case.request)
+        selected = catalog.selected(selectors, also=included_items(workspace, case))
+        artifacts = {each.digest for each in selected_artifacts(catalog.artifacts(), selectors)}
+    items, left_out = frozenset(artifacts).union(*selected.values()), []
     with Coverage(workspace) as coverage:
         for hold in open_holds(case):
             if hold.terms.is_partial and (under := coverage.items(hold, items)[0]):
