@@ -23,6 +23,7 @@ from disgorge.request.near.find import near_now, require_judged
 from disgorge.request.particulars import selectors_of
 from disgorge.request.together import as_one, owed_together, require_begun_together
 from disgorge.request.withdrawn.forget_list import forgotten_own
+from disgorge.request.workflow.choices import choices
 from disgorge.request.workflow.code import code_of_today
 from disgorge.request.workflow.decide import granted_decision
 from disgorge.request.workflow.estimate import expected
@@ -84,6 +85,7 @@ def plan_requests(
         components = {component.digest: component for component in catalog.components(live=False)}
         references = _references_of(catalog, impact)
         elsewhere = _members_of_others(catalog, impact)
+        chosen = choices(catalog, [change.before.name for change in impact.shards])
     for change in impact.shards:
         refuse_lost_rows(workspace, change)
     _require_all_judged(workspace, cases, impact)
@@ -120,6 +122,7 @@ def plan_requests(
         plan,
         expected=expected(workspace, plan, case, models=models_trained(plan.probes)),
         left_out=left_out,
+        choices=chosen,
         code=code_of_today(workspace, plan, impact) if current_code else {},
     )
     workspace.objects.put(canonical(plan))

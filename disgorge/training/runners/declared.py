@@ -22,7 +22,6 @@ from disgorge.declaration import Declaration, declaration_of, read_declaration
 from disgorge.errors import BadModel, DisgorgeError, ExecutionFailed, UnknownMethod
 from disgorge.method import Blueprint, ModelSpec, is_own, method_entries, origin_of, own_methods, refuse_second
 from disgorge.training.ask import layout_recipe, read_layout
-from disgorge.training.assemble import spec_of
 from disgorge.training.code.distributions import distributions_used
 from disgorge.training.code.kept import code_named, code_of, kept_code
 from disgorge.training.code.known import KnownMethod
@@ -95,12 +94,7 @@ def declared_methods() -> dict[str, KnownMethod]:
 
 def maker_of(workspace: Workspace, composition: Composition) -> KnownMethod:
     """Return the method that made a composition, by the code that its parts were made with; raises as others here."""
-    known = with_code(workspace, composition.method, code_of(workspace, composition))
-    spec = spec_of(composition)
-    if chosen_on := spec.parameters.get("chosen_on") if functions_of(spec) else ():
-        said = f"Parameters and code were chosen on {', '.join(chosen_on)}, as the model file says; that choice stays."
-        known = replace(known, promises_not=(*known.promises_not, said))
-    return known
+    return with_code(workspace, composition.method, code_of(workspace, composition))
 
 
 def method_for(workspace: Workspace, recipe: Mapping[str, Json]) -> KnownMethod:
