@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,11 @@ class View:
         return iter(self.fields)
 
     def __getitem__(self, name: str) -> "Array":
-        """Return a column as numpy, shape (items, ...); text as an array of str objects."""
+        """Return a column as numpy, shape (items, ...); text as an array of str objects, whole files of bytes."""
+        return _read(self._unread(name))
+
+    def _unread(self, name: str) -> "Array":
+        """Return a column in which whole files may still be paths."""
         if name not in self.fields:
             raise BadModel(
                 f"items have no column {name!r}, only {', '.join(self.fields) or 'none'}; name it under `columns`"
@@ -66,7 +71,9 @@ class View:
     def matrix(self, *names: str) -> "Array":
         """Return columns of numbers side by side, shape (items, columns); by default all of them but the label."""
         chosen = names or tuple(
-            name for name in self.fields if name != LABEL and self[name].ndim == 1 and self[name].dtype.kind in "biuf"
+            name
+            for name in self.fields
+            if name != LABEL and (column := self._unread(name)).ndim == 1 and column.dtype.kind in "biuf"
         )
         if not chosen:
             raise BadModel(f"items have no columns of numbers, only {', '.join(self.fields) or 'nothing'}")
@@ -76,7 +83,7 @@ class View:
         """Return columns of numbers as tensors by name."""
         import torch
 
-        chosen = names or tuple(name for name in self.fields if self[name].dtype.kind in "biuf")
+        chosen = names or tuple(name for name in self.fields if self._unread(name).dtype.kind in "biuf")
         return {name: torch.as_tensor(np.ascontiguousarray(self[name])) for name in chosen}
 
     def pandas(self, *names: str) -> Any:
@@ -119,6 +126,15 @@ class View:
         if column.map is not None or self._classes is not None:
             refuse_empty(found)
         return _numbered(_mapped(name, found, column.map), self._classes)
+
+
+def _read(column: "Array") -> "Array":
+    """Return a column with the bytes of whole files, which lie as files among the inputs of a job."""
+    if column.dtype.kind != "O" or not any(isinstance(value, Path) for value in column):
+        return column
+    read: Array = np.empty(len(column), object)
+    read[:] = [value.read_bytes() for value in column]
+    return read
 
 
 def _names(shards: Sequence[Items], columns: Mapping[str, Column]) -> set[str]:
