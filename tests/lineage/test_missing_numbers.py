@@ -216,6 +216,29 @@ def test_a_withdrawn_item_is_recognized_whatever_its_nan(workspace: Workspace, t
             add(workspace, tmp_path / name, "b")
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_withdrawn_item_is_recognized_in_a_file_whose_columns_read_otherwise(
+    in_place: bool, workspace: Workspace, tmp_path: Path
+) -> None:
+    """Where a cell of a column was empty its numbers are floats, and without that row they are whole."""
+    (tmp_path / "a.csv").write_text("key,age,sex,name\n1,34,2,ann\n2,,1,bob\n3,51,1,cy\n")
+    shard = add(workspace, tmp_path / "a.csv", in_place=in_place).shard
+    ann = next(row.digest for row in shard_rows(workspace, shard.digest) if row.key == "1")
+    workspace.mark_withdrawn([ann])
+    (tmp_path / "b.csv").write_text("key,age,sex,name\n7,35,2,ann\n8,34,2,ann\n")
+    with pytest.raises(BadInput, match="1 item was withdrawn by request; remove them: line 3"):
+        add(workspace, tmp_path / "b.csv", "b")
+    (tmp_path / "b.csv").write_text("key,age,sex,name\n7,35,2,ann\n8,34.5,2,ann\n")
+    assert add(workspace, tmp_path / "b.csv", "b").new, "other numbers are other items"
+    whole = item_digests(from_arrays({"age": [60], "sex": [1], "name": ["dee"]}).content)
+    workspace.mark_withdrawn(whole)
+    (tmp_path / "c.csv").write_text("age,sex,name\n44,1,eve\n")
+    add(workspace, tmp_path / "c.csv", "c")
+    (tmp_path / "d.csv").write_text("age,sex,name\n60,1,dee\n,1,fay\n")
+    with pytest.raises(BadInput, match="1 item was withdrawn by request; remove them: line 2"):
+        add(workspace, tmp_path / "d.csv", "d")
+
+
 def test_pictures_with_missing_pixels_are_like_themselves_and_not_like_one_another() -> None:
     rng = np.random.default_rng(0)
     images = rng.random((2, 16, 16))
