@@ -77,7 +77,10 @@ UNRECORDED = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A shard's items as arrays, in digest order: ``arrays[field]`` has shape (items, ...)."""
+    """A shard's items as arrays, in digest order: ``arrays[field]`` has shape (items, ...).
+
+    A whole file is ``bytes``, or the path of a file that holds them.
+    """
 
     digests: tuple[str, ...]
     arrays: Mapping[str, "Array"]

@@ -163,10 +163,10 @@ def _is_image(shape: Sequence[int]) -> bool:
 
 
 def _gray(images: "NDArray[Any]") -> "NDArray[np.float64]":
-    """Return the mean over channels, divided by the largest number, so that nothing overflows."""
+    """Return the mean over channels, divided by the largest number, so that nothing overflows; NaN counts as 0."""
     import numpy as np
 
-    values = images.astype(np.float64)
+    values = np.nan_to_num(images.astype(np.float64))
     if values.ndim == 4:
         values = values.mean(axis=1 if values.shape[1] in _CHANNELS and values.shape[3] not in _CHANNELS else 3)
     largest = np.abs(values).reshape(len(values), -1).max(axis=1)

@@ -94,7 +94,7 @@ def _selectors(given: Mapping[str, Sequence[str]], held_by: str | None) -> list[
         if not selector.value or not selector.value.isprintable():
             raise WrongUse(f"--{selector.field} must be one line of text; say which items are held")
     if chosen and held_by is not None:
-        raise WrongUse("give either --held-by, or --key, --shard and --item")
+        raise WrongUse("give either --held-by, or --key, --shard, --item and --artifact")
     return chosen
 
 

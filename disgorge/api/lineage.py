@@ -13,6 +13,7 @@ from disgorge.errors import WrongUse
 from disgorge.layout import of_reference
 from disgorge.request.case import case_of
 from disgorge.request.near.find import near_now
+from disgorge.request.workflow.choices import choices
 from disgorge.request.workflow.impact import impact_of, impact_shown, left_out_lines
 from disgorge.result import Result
 from lineage.catalog.catalog import Catalog
@@ -26,13 +27,14 @@ from lineage.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Traced(Result):
-    """What learned from something, and what that learned from."""
+    """What learned from something, what that learned from, and what people chose on it, in sentences."""
 
     trace: Trace
+    choices: tuple[str, ...]
 
     def plain(self) -> Json:
-        """Return every node and edge."""
-        return plain(self.trace)
+        """Return every node and edge, and the choices."""
+        return plain(self.trace) | {"choices": list(self.choices)}
 
 
 def trace(
@@ -55,12 +57,23 @@ def trace(
     try:
         with Catalog.of(workspace) as catalog:
             traced = catalog.trace(named, up=up or both, down=down or both)
+            chosen = _chosen(catalog, traced)
     except UnknownRecord as unknown:
         raise WrongUse(_unknown(str(unknown), start, subject=subject)) from None
     seen, left_out = (traced, 0) if references else apart(traced)
     if svg is not None:
         svg.write_text(draw(seen), encoding="utf-8")
-    return Traced(traced, shown=tuple(_shown(seen, left_out, empty=_nothing(up=up, down=down))))
+    return Traced(traced, chosen, shown=(*_shown(seen, left_out, empty=_nothing(up=up, down=down)), *chosen))
+
+
+def _chosen(catalog: Catalog, trace: Trace) -> tuple[str, ...]:
+    """Return, in sentences, which releases were chosen on the data that a trace starts at, or on what a release was."""
+    starts = [
+        node for node in trace.nodes if trace.start in (node.id, node.id.rpartition("@")[0], node.name, *node.also)
+    ]
+    is_data = any(node.kind in ("item", "subject", "shard") for node in starts)
+    shards = [node.name for node in trace.nodes if node.kind == "shard"] if is_data else []
+    return choices(catalog, shards, of=[node.id for node in starts if node.kind == "release"])
 
 
 def apart(trace: Trace) -> tuple[Trace, int]:
@@ -126,13 +139,14 @@ def _nothing(*, up: bool, down: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Touched(Result):
-    """What a request touches."""
+    """What a request touches, and what people chose on it, in sentences."""
 
     impact: Impact
+    choices: tuple[str, ...]
 
     def plain(self) -> Json:
-        """Return the impact, every path of it."""
-        return plain(self.impact)
+        """Return the impact, every path of it, and the choices."""
+        return plain(self.impact) | {"choices": list(self.choices)}
 
 
 def impact(workspace: Workspace, request: str, *, references: bool = False, svg: Path | None = None) -> Touched:
@@ -144,9 +158,12 @@ def impact(workspace: Workspace, request: str, *, references: bool = False, svg:
     found = impact_of(workspace, case.request)
     if svg is not None:
         svg.write_text(draw_impact(found), encoding="utf-8")
+    with Catalog.of(workspace) as catalog:
+        chosen = choices(catalog, [change.before.name for change in found.shards])
     near = near_now(workspace, case, [change.before for change in found.shards])
     words = Attention(f"{near.words}; see them with `disgorge request near {request}`")
-    return Touched(found, shown=(*impact_shown(found, references=references), *((words,) if near.unjudged else ())))
+    shown = (*impact_shown(found, references=references), *chosen, *((words,) if near.unjudged else ()))
+    return Touched(found, chosen, shown=shown)
 
 
 def learned_rows(nodes: Sequence[Node]) -> list[tuple[object, ...]]:

@@ -323,7 +323,7 @@ def _items(workspace: Workspace, data: str) -> Items:
         content = read_file(Path(data)).content
         return Items(item_digests(content), content)
     with Catalog.of(workspace) as catalog:
-        return read_items(workspace, catalog.shard(data).digest)
+        return read_items(workspace, catalog.shard(data).digest, as_paths=True)
 
 
 def _state(release: Release, *, live: bool) -> str:

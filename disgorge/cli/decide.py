@@ -18,6 +18,7 @@ from disgorge.cli.options import (
     argument,
     option,
     parse_date,
+    selected,
 )  # fmt: skip
 from disgorge.cli.output import tables as show
 from disgorge.cli.request import app
@@ -155,6 +156,7 @@ def hold(
     key: Annotated[Many, option("--key", "Hold the items with this key, not the whole request.")] = None,
     shard: Annotated[Many, option("--shard", "Hold the items of this shard.")] = None,
     item: Annotated[Many, option("--item", "Hold the item with this digest.")] = None,
+    artifact: Annotated[Many, option("--artifact", "Hold this artifact, and so what is built on it.")] = None,
     held_by: Annotated[Text, option("--held-by", "Leave out what another request holds.", metavar="REQUEST")] = None,
     until: Annotated[Text, option("--until", "The first day on which it no longer holds, YYYY-MM-DD.")] = None,
     by: MaybeBy = None,
@@ -168,8 +170,8 @@ def hold(
     """Put a request on hold, or some items only, or lift that; a running execution stops before its next step.
 
     A hold binds the data: other requests for the same items wait, too. One for another reason stands beside those there
-    are and ends by itself; the same reason again says its terms anew. With --key, --shard, --item or --held-by the
-    rest of the request goes on without those items, and its report says that they stay.
+    are and ends by itself; the same reason again says its terms anew. With --key, --shard, --item, --artifact or
+    --held-by the rest of the request goes on without those items, and its report says that they stay.
 
     Data that must be kept although no request asks for its removal is held by a request of its own: `request file
     --ground own-decision --hold --shard NAME`; when that ends, `hold --lift` and `close --taken-back`.
@@ -178,7 +180,7 @@ def hold(
         api.workspace.open_workspace(),
         request,
         reason=reason,
-        selectors={field: values or () for field, values in (("key", key), ("shard", shard), ("item", item))},
+        selectors=selected(key=key, shard=shard, item=item, artifact=artifact),
         held_by=held_by,
         until=parse_date(until, option="--until"),
         by=by,

@@ -57,7 +57,7 @@ class Samples:
 def samples_of(workspace: Workspace, spec: ModelSpec, shards: Mapping[str, Shard], removed: Sequence[Items]) -> Samples:
     """Return samples of what is removed, given by shard, and of a model's retained and held-out shards."""
     retained, held_out = (
-        [read_items(workspace, shards[name].digest) for name in names if name in shards]
+        [read_items(workspace, shards[name].digest, as_paths=True) for name in names if name in shards]
         for names in (spec.shards, spec.evaluate)
     )
     return Samples(sample(removed, REMOVED), sample(retained, RETAINED), sample(held_out, HELD_OUT))

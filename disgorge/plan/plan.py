@@ -170,6 +170,8 @@ class Plan:
     """What holds keep of the request's items: the plan removes the others, and fulfills the request only in part."""
     together: tuple[Share, ...] = field(default=(), metadata={LEFT_OUT: True})
     """The requests of a joint plan, the one that ``request`` names first; nothing where a plan is for one request."""
+    choices: tuple[str, ...] = field(default=(), metadata={LEFT_OUT: True})
+    """Which releases people chose parameters and code for on what is removed, in sentences: no step undoes that."""
     confinement: Confinement = field(default=Confinement.NAMESPACE, metadata={LEFT_OUT: True})
     equal_bits: bool = field(default=True, metadata={LEFT_OUT: True})
     code: dict[str, dict[str, str]] = field(default_factory=dict, metadata={LEFT_OUT: True})

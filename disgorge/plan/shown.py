@@ -46,6 +46,7 @@ def plan_shown(plan: Plan, *, done: Collection[str] = ()) -> Iterator[str | Tabl
     yield f"checks required: {', '.join(plan.required)}; statistical probes: {', '.join(plan.probes) or 'none'}"
     yield f"expected cost: {cost_words(plan.cost)}; training everything again: {cost_words(plan.full_cost)}"
     yield from (f"warning: {words}" for words in plan.warnings)
+    yield from (f"for a person: {words}" for words in plan.choices)
 
 
 def _rejected(plan: Plan) -> list[tuple[object, ...]]:

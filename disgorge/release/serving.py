@@ -48,7 +48,8 @@ class Wanted:
                 for hold in holds:
                     items, unknown = coverage.covered(hold)
                     known = self._shards.get(hold.request, frozenset())
-                    self._shards[hold.request] = known.union(_shards_with(workspace, self.state, items))
+                    artifacts = (digest for _, digest in self.state.artifacts if digest in items)
+                    self._shards[hold.request] = known.union(_shards_with(workspace, self.state, items), artifacts)
                     self._unknown |= {hold.request} if unknown else set()
 
     def by(self, composition: Composition, key: Key | None = None) -> tuple[str, ...]:

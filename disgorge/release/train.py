@@ -24,6 +24,7 @@ from disgorge.tracking.registry import Registrar, registry_or_none
 from disgorge.tracking.runs import Observer, tracking_or_none
 from disgorge.training.code.kept import code_made_with
 from disgorge.training.make import Made, make_all, making
+from disgorge.training.model_file import FUNCTION
 from disgorge.training.recipe import Runner
 from disgorge.training.runners.declared import method_of_model
 from disgorge.workspace_lock import turn
@@ -155,6 +156,8 @@ def shards_for(workspace: Workspace, *specs: ModelSpec) -> dict[str, Shard]:
 
 def _require_shards(spec: ModelSpec, shards: Mapping[str, Shard], once: Container[str]) -> None:
     missing = [name for name in (*spec.core, *spec.shards, *spec.evaluate) if name not in shards]
+    chosen_on = spec.parameters.get("chosen_on", ()) if spec.method == FUNCTION else ()
+    missing += [name for name in chosen_on if name not in once]  # one that was withdrawn has chosen all the same
     withdrawn = [name for name in missing if name in once]
     if withdrawn:
         raise UnknownRecord(

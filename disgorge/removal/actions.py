@@ -242,7 +242,7 @@ def _probe(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult
     workspace = workshop.workspace
     spec = spec_of(_composition(workspace, step.detail_as(RenewalDetail).before))
     used = [digest for digest, name in case.withdrawn.items() if name in (*spec.shards, *spec.core)]
-    there = [read_items(workspace, digest) for digest in used if workspace.content_path(digest).exists()]
+    there = [read_items(workspace, digest, as_paths=True) for digest in used if workspace.content_path(digest).exists()]
     gone = forgotten(workspace, case)
     recomposed = case.result(plan.digest, plan.step_for(Action.RECOMPOSE, step.subject), Recomposed)
     confinement = workshop.confinement(plan)

@@ -241,6 +241,7 @@ def _plan_for(
         approvals=0,
         utility_floor=None,
         full_cost=Cost(),
+        choices=done.choices,
         confinement=owed.confinement,
         equal_bits=owed.equal_bits,
     )

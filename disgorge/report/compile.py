@@ -26,6 +26,7 @@ from disgorge.report.artifacts import attestations_of, made_by, not_known_before
 from disgorge.report.bundle import ReportCase, write_bundle, write_zip, zip_of
 from disgorge.request.case import Case, begun_plan
 from disgorge.request.stored_records import kept_record
+from disgorge.request.workflow.choices import choices
 from disgorge.request.workflow.impact import impact_as_planned
 from disgorge.statement.certificate import Certificate, issue
 from disgorge.statement.predicate import LedgerHead, MethodUsed
@@ -34,6 +35,7 @@ from disgorge.training.code.known import KnownMethod
 from disgorge.training.environment import environment
 from disgorge.training.runners.declared import maker_of
 from disgorge.workspace_lock import turn
+from lineage.catalog.catalog import Catalog
 from lineage.catalog.svg import draw_impact
 from lineage.ledger.losses import losses_of
 from lineage.records import Cost, Impact, canonical, plain
@@ -137,6 +139,7 @@ def report_case(
             *(f"The ledger is not complete: {loss.words}." for loss in losses_of(workspace.ledger.facts())),
             *residuals_of(plan, done, drawn=bool(samples)),
             *not_known_before(workspace, evidence),
+            *_choices(workspace, plan, impact_as_planned(workspace, plan, of=case.request.id)),
             *(sentence for method in used for sentence in method.promises_not),
         ),
         compositions=compositions,
@@ -149,6 +152,15 @@ def report_case(
         samples=samples,
         until=case.until,
     )
+
+
+def _choices(workspace: Workspace, plan: Plan, impact: Impact) -> tuple[str, ...]:
+    """Return in sentences which choices stay: of the releases hit, and of those chosen on what was removed."""
+    if plan.confirmation is not None:
+        return plan.choices
+    with Catalog.of(workspace) as catalog:
+        shards = [change.before.name for change in impact.shards]
+        return choices(catalog, shards, of=[hit.release.id for hit in impact.releases])
 
 
 def _makers(workspace: Workspace, impact: Impact) -> list[KnownMethod]:

@@ -60,9 +60,9 @@ class Stored:
         return folder
 
 
-def read_items(workspace: Workspace, shard: str) -> Items:
-    """Return a shard's items by its digest, every item's bytes checked against its digest."""
-    digests, arrays = shard_items(workspace, shard, verify=True)
+def read_items(workspace: Workspace, shard: str, *, as_paths: bool = False) -> Items:
+    """Return a shard's items by its digest, every item's bytes checked; whole files in place ``as_paths`` if asked."""
+    digests, arrays = shard_items(workspace, shard, verify=True, as_paths=as_paths)
     return Items(tuple(digests), arrays)
 
 

@@ -196,7 +196,7 @@ class Catalog:
     ) -> Impact:
         """Return what removing the selected items, and ``also`` by digest, touches; nothing at all is an empty impact.
 
-        ``spare`` are items, by digest, that stay whatever selects them; ``artifacts``, by digest, go as well.
+        ``spare`` are items and artifacts, by digest, that stay whatever selects them; ``artifacts`` go as well.
 
         ``withdrawn`` are shards that held selected items, and selected artifacts, by digest, which are withdrawn
         already: what learned from them and is still there counts too.
@@ -209,7 +209,7 @@ class Catalog:
         self._refuse_unknown_releases()
         forget = ForgetSet(self._items, selectors, also, spare)
         changes = forget.changes()
-        going = {*artifacts, *(each.digest for each in selected_artifacts(self.artifacts(), selectors))}
+        going = {*artifacts, *(each.digest for each in selected_artifacts(self.artifacts(), selectors))} - {*spare}
         selected = {*(change.before.digest for change in changes), *going}
         origins = cut_from(self.shards(live=False), {*withdrawn, *selected})
         below = defaultdict[str, list[tuple[str, Use]]](list)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lineage.errors import BadInput
@@ -108,6 +109,21 @@ class Columns:
     def where(self, row: int) -> str:
         """Return how to find an item in the file it came from."""
         return self.rows[row] if self.rows else f"row {row}"
+
+
+def fit_floats(numbers: NDArray[Any]) -> bool:
+    """Whether float64 holds each of these numbers, or texts of numbers, exactly: it does not all whole ones."""
+    return numbers.dtype.kind == "f" or (
+        numbers.dtype.kind in "iu" and bool((np.abs(numbers.astype(np.float64)) < 2.0**53).all())
+    )
+
+
+def too_long_beside_empty(where: str, name: str) -> BadInput:
+    """Return the error for whole numbers that cannot become floats, which an empty place among them would need."""
+    return BadInput(
+        f"{where}: field '{name}' is empty, and other items have whole numbers of 2**53 and more, which no float "
+        "holds exactly; fill it in, leave the field out (--fields), or save the numbers as text"
+    )
 
 
 def _missing(origin: str, name: str, what: str, names: Iterable[str]) -> BadInput:

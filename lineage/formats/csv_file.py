@@ -1,8 +1,9 @@
 """Items from CSV: a header, then one item a line.
 
 A column is whole numbers (int64), numbers (float64) or text, whichever all its cells agree on; ``007`` is text, since
-as a number it would lose its zeros. The kind is decided per file, so the same line can have another digest in another
-file where its column reads otherwise: use Parquet where that matters.
+as a number it would lose its zeros. Among numbers an empty cell and ``nan`` are NaN, and whole numbers beside them are
+float64; among text an empty cell is the empty text. The kind is decided per file, so the same line can have another
+digest in another file where its column reads otherwise: use Parquet where that matters.
 """
 
 import csv
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.errors import BadInput
-from lineage.formats.columns import Choice, Columns
+from lineage.formats.columns import Choice, Columns, fit_floats, too_long_beside_empty
 from lineage.storage.content import as_text
 from lineage.storage.size_limits import check_items, too_large
 
@@ -95,20 +96,26 @@ def _table(text: str, origin: str) -> tuple[list[str], list[list[str]], list[int
 
 
 def _values(name: str, cells: list[str], rows: tuple[str, ...], origin: str, kind: str | None) -> NDArray[Any]:
-    if kind == "str":
+    if kind == "str" or not cells:
         return as_text(name, cells)
-    if kind == "<f8" and all(map(_NUMBER.fullmatch, cells)):
-        return np.array([float(cell) for cell in cells], np.float64)
-    if any(map(_NUMBER.fullmatch, cells)):
-        odd = [row for row, cell in enumerate(cells) if not _NUMBER.fullmatch(cell)]
-        if odd and all(_NO_NUMBER.fullmatch(cells[row].strip()) for row in odd):
-            told = f"is '{cells[odd[0]]}'" if cells[odd[0]] else "is empty"
-            raise BadInput(
-                f"{origin}: {rows[odd[0]]}: field '{name}' {told} where numbers stand; fill it in or leave it out"
-            )
-        if not odd:
-            return _numbers(cells)
-    return as_text(name, cells)
+    odd = [row for row, cell in enumerate(cells) if not _NUMBER.fullmatch(cell)]
+    if not all(_NO_NUMBER.fullmatch(word) for word in {cells[row].strip() for row in odd}):
+        return as_text(name, cells)
+    infinite = [row for row in odd if "inf" in cells[row].lower()]
+    if infinite or (odd and kind not in (None, "<f8")):
+        row = (infinite or odd)[0]
+        told = f"is '{cells[row]}'" if cells[row] else "is empty"
+        raise BadInput(f"{origin}: {rows[row]}: field '{name}' {told} where numbers stand; fill it in or leave it out")
+    if len(odd) == len(cells) and kind is None:
+        raise BadInput(
+            f"{origin}: field '{name}' has no value in any line, so it reads neither as numbers nor as text; leave it "
+            "out (--fields), or use Parquet or NPZ, which say of what type it is"
+        )
+    if odd and kind is None and not fit_floats(_numbers([cell for cell in cells if _NUMBER.fullmatch(cell)])):
+        raise too_long_beside_empty(f"{origin}: {rows[odd[0]]}", name)
+    if odd or kind == "<f8":
+        return np.array([float(cell) if _NUMBER.fullmatch(cell) else np.nan for cell in cells], np.float64)
+    return _numbers(cells)
 
 
 def _numbers(cells: list[str]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ r"""Taking files in: Parquet, CSV, NPZ or a folder, each read to the same value 
 Rules kept here:
 
 - nothing is written, and nothing is taken in part: one bad item refuses the file;
+- no value among numbers (an empty cell, a null, any NaN) is NaN in one spelling of its bits, so an item has one digest;
 - a person's name stays in this value, in memory: :mod:`lineage.shards.add` turns it into a pseudonym before it stores;
 - without a column for the key, the key is the row's number as text, from 0.
 """
@@ -140,7 +141,7 @@ def _columns(
         case ".npz":
             return read_npz(path, choice, limit=limit)
         case ".parquet" | ".pq":
-            return read_parquet(path, choice, limit=limit)
+            return read_parquet(path, choice, limit=limit, kinds=kinds)
     raise BadInput(f"{path}: of no known kind; give a .parquet, .csv or .npz file, or a folder of files")
 
 
@@ -174,7 +175,7 @@ def from_arrays(
 
 
 def settle(columns: Columns) -> Intake:
-    """Return what a reader found as items; ``BadInput`` for none, for NaN, and for an item without a key."""
+    """Return what a reader found as items; ``BadInput`` for none, for infinite numbers, and for one without a key."""
     try:
         content = as_arrays(columns.content)
     except BadInput as problem:
@@ -190,13 +191,15 @@ def settle(columns: Columns) -> Intake:
                 raise BadInput(f"{columns.origin}: {columns.where(row)}: the {role} is not Unicode; write it as UTF-8")
     for name, array in content.items():
         if array.dtype.kind == "f":
-            finite = np.isfinite(array).reshape(items, -1).all(axis=1)
-            if not finite.all():
-                bad = np.flatnonzero(~finite)
+            bad = np.flatnonzero(np.isinf(array).reshape(items, -1).any(axis=1))
+            if len(bad):
                 raise BadInput(
-                    f"{columns.origin}: {columns.where(int(bad[0]))}: field '{name}' is NaN or infinite "
+                    f"{columns.origin}: {columns.where(int(bad[0]))}: field '{name}' is infinite "
                     f"({len(bad)} of {items} items); mend the values or leave the items out"
                 )
+            if (empty := np.isnan(array)).any():
+                content[name] = array.copy()
+                content[name][empty] = np.nan  # one sign and payload: those are bytes, and so in a digest
     nothing = (None,) * items
     keys = columns.text.get("key", tuple(str(row) for row in range(items)))
     if None in keys:

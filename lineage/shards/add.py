@@ -30,6 +30,7 @@ from lineage.perceptual_hash import THRESHOLDS, likenesses
 from lineage.records import Item, Shard, is_unicode, shard_digest
 from lineage.shards.divide import Division, divide
 from lineage.shards.files import adding_alone, live_shards, shard_items, shard_rows
+from lineage.shards.other_types import digests_in_other_types
 from lineage.shards.record import Added, Part, record_parts
 from lineage.shards.source_files import Reading
 from lineage.shards.validation_rules import Rules
@@ -230,7 +231,10 @@ def _refuse_withdrawn(workspace: Workspace, intake: Intake, digests: Sequence[st
     workspace.require_marks()
     if not workspace.private.marks():
         return
-    back = [intake.rows[row] for row, digest in enumerate(digests) if workspace.private.is_withdrawn(digest)]
+    found = {row for row, digest in enumerate(digests) if workspace.private.is_withdrawn(digest)}
+    for others in digests_in_other_types(workspace, intake.content):
+        found |= {row for row, digest in others.items() if workspace.private.is_withdrawn(digest)}
+    back = [intake.rows[row] for row in sorted(found)]
     if back:
         shown = ", ".join(back[:_SHOWN]) + (", ..." if len(back) > _SHOWN else "")
         noun = "item was" if len(back) == 1 else "items were"

@@ -1,12 +1,13 @@
 """The Great Expectations suite that a shard must pass before it is recorded.
 
 Every shard is held to the same floor: it has items, each with a digest, a key of its own within the shard, and
-content that is there, finite and of one shape. A caller adds what *this* data must be: ranges, sets of labels, or any
-expectation that Great Expectations knows. A missing license is a warning, since it is for the audit to find.
+content that is there, not infinite and of one shape; a number may be NaN, which is a null to every expectation. A
+caller adds what *this* data must be: ranges, sets of labels, or any expectation that Great Expectations knows. A
+missing license is a warning, since it is for the audit to find.
 
 The suite runs on a frame with one row per item: ``item_digest``, ``item_key``, ``item_license``; a field of one number
 or text an item under its own name; whole files as ``f.bytes``, their size; any other field ``f`` as ``f.min``,
-``f.max``, ``f.mean`` and ``f.shape``.
+``f.max`` (NaN left out), ``f.mean`` (null where a number is NaN) and ``f.shape``.
 
 Great Expectations reports usage by default: that is turned off before it is imported. An expectation that could not be
 evaluated does not raise there, it comes back as failed with an exception inside, so every result is looked into.
@@ -164,8 +165,8 @@ def _frame(intake: "Intake", digests: tuple[str, ...]) -> Any:
             )  # pandas has no half floats
         else:
             flat = array.reshape(len(array), -1)  # (items, values)
-            columns[f"{name}.min"] = flat.min(axis=1).astype(np.float64)
-            columns[f"{name}.max"] = flat.max(axis=1).astype(np.float64)
+            columns[f"{name}.min"] = np.fmin.reduce(flat, axis=1).astype(np.float64)
+            columns[f"{name}.max"] = np.fmax.reduce(flat, axis=1).astype(np.float64)
             columns[f"{name}.mean"] = flat.mean(axis=1, dtype=np.float64)
             columns[f"{name}.shape"] = ["x".join(map(str, array.shape[1:]))] * len(array)
     return pd.DataFrame(columns)
@@ -192,8 +193,9 @@ def _suite(intake: "Intake", rules: Rules) -> list[Any]:
     ]
     for name, array in intake.content.items():
         columns = [*_columns(name, array)][:2]
-        suite += [gxe.ExpectColumnValuesToNotBeNull(column=column) for column in columns]
-        if array.dtype.kind == "f":
+        if array.dtype.kind != "f":
+            suite += [gxe.ExpectColumnValuesToNotBeNull(column=column) for column in columns]
+        else:
             bound = float(np.finfo(np.float64).max)
             suite += [gxe.ExpectColumnValuesToBeBetween(column=c, min_value=-bound, max_value=bound) for c in columns]
         if array.ndim > 1:

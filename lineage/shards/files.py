@@ -43,18 +43,19 @@ def live_shards(workspace: Workspace) -> tuple[Shard, ...]:
 
 @activity("reading items and checking their digests")
 def shard_items(
-    workspace: Workspace, digest: str, *, verify: bool = True, limit: int | None = None
+    workspace: Workspace, digest: str, *, verify: bool = True, limit: int | None = None, as_paths: bool = False
 ) -> "tuple[tuple[str, ...], Arrays]":
     """Return a shard's item digests and arrays, shape (items, ...), in digest order.
 
     Raises ``DigestMismatch`` if the digests on disk are not the shard's or, with ``verify``, if an item's bytes are not
     what its digest says; ``UnknownRecord`` if the content is not there. ``limit`` is for content from
-    elsewhere: above so many bytes it is ``TooLarge``.
+    elsewhere: above so many bytes it is ``TooLarge``. ``as_paths`` gives of whole files in place, which were checked,
+    their paths.
     """
     path = workspace.content_path(digest)
     lying = references_of(workspace, digest) if limit is None else None  # those from elsewhere are never followed
     if lying is not None:
-        return lying[0], items_in_place(*lying)
+        return lying[0], items_in_place(*lying, as_paths=as_paths)
     digests, arrays = read_content(path, limit=limit)
     if shard_digest(digests) != digest:
         raise DigestMismatch(f"{path}: holds other items than its shard; restore the file, then repeat")

@@ -1,13 +1,16 @@
 """Writing the files of shards that are to be recorded, and then their facts, all at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from lineage.errors import BadInput
 from lineage.formats.read import Intake
 from lineage.git_ignored import ignore_data
 from lineage.ledger.fact_kinds import ShardFact
+from lineage.plural import counted
 from lineage.private_files import SourceFile
 from lineage.records import Item, Shard, canonical
 from lineage.shards.existing import known_shard, mend
@@ -18,6 +21,9 @@ from lineage.shards.source_files import remember
 from lineage.shards.validation_rules import Rules
 from lineage.storage.manifest import read_digests
 from lineage.workspace import Workspace
+
+_SHOWN = 5
+"""Fields that a line names; the rest is a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def record_parts(
                 )
                 report = workspace.objects.put(canonical(validation)) if validation else None
                 facts.append(ShardFact(shard, {"within": within, "across": across}, report))
-            warnings = validation.warnings if validation else ()
+            warnings = (*_gaps(part.intake), *(validation.warnings if validation else ()))
             sources = tuple(sorted({item.source or "" for item in part.items}))
             lies = references_of(workspace, shard.digest) is not None
             added.append(
@@ -97,6 +103,19 @@ def record_parts(
         if facts:
             workspace.ledger.record(*facts)
     return tuple(added)
+
+
+def _gaps(intake: Intake) -> Iterator[str]:
+    """Yield a line that says which numbers are NaN, and where floats are whole numbers that could be no integers."""
+    gaps = [
+        f"'{name}' of {counted(int(empty.sum()), 'item')}{' (its whole numbers are floats)' if whole else ''}"
+        for name, array in intake.content.items()
+        if array.dtype.kind == "f" and (empty := np.isnan(array.reshape(len(array), -1)).any(axis=1)).any()
+        for whole in [array.ndim == 1 and bool((array[~empty] == np.round(array[~empty])).all())]
+    ]
+    if gaps:
+        more = f" and {counted(len(gaps) - _SHOWN, 'more field')}" if len(gaps) > _SHOWN else ""
+        yield f"empty among numbers, so NaN: {', '.join(gaps[:_SHOWN])}{more}"
 
 
 def _licensed(part: Part) -> Intake:

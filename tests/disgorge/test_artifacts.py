@@ -17,6 +17,7 @@ from disgorge.attestation.standing import Attested, standing
 from disgorge.errors import DataHeld, DisgorgeError, InputsMissing
 from disgorge.layout import component_name
 from disgorge.release.train import train_release
+from disgorge.request.workflow.decide import grant_request
 from disgorge.request.workflow.plan_request import plan_request
 from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
@@ -39,7 +40,9 @@ from tests.toys import (
     approved,
     audited,
     carry,
+    file,
     filed_and_decided,
+    is_contained,
     live_shards,
     person,
     populate,
@@ -379,6 +382,46 @@ def test_an_artifact_under_a_hold_is_not_withdrawn(tmp_path: Path) -> None:
     filed_and_decided(workspace, [Selector("source", "the hub")], COURT, request_id="R-2", legal_hold=True)
     with pytest.raises(DataHeld, match="R-2 holds"):
         plan_request(workspace, "R-1")
+
+
+def test_a_hold_by_artifact_keeps_it_and_what_is_built_on_it_whoever_asks(tmp_path: Path) -> None:
+    workspace = built(tmp_path)
+    filed_and_decided(workspace, [Selector("artifact", "minilm")], ORDER, request_id="R-1")
+    file(workspace, [Selector("shard", "shard-1")], COURT, request_id="R-2")
+    said = api.holds.hold(workspace, "R-2", reason="litigation", by="ann", selectors={"artifact": ["minilm"]})
+    assert said.shown[0] == "1 item is on hold, and R-2 leaves out those that it selects: litigation"
+    assert any("learned from what is held: decide whether to go on serving" in str(line) for line in said.shown)
+    with pytest.raises(DataHeld, match="R-2 holds 1 of 1 item"):
+        plan_request(workspace, "R-1")
+    assert {"DSG019", "DSG020"}.isdisjoint(code for code, _, _ in audited(workspace))
+    api.holds.hold(workspace, "R-2", reason="litigation", by="ann", selectors={"artifact": ["minilm"]}, serving="stop")
+    assert is_contained(workspace, RELEASE), "a release built on it counts as one that learned from what is held"
+    api.holds.hold(workspace, "R-2", reason="litigation", selectors={"artifact": ["minilm"]}, lift=True)
+    assert not is_contained(workspace, RELEASE)
+    assert [artifact.name for artifact in plan_request(workspace, "R-1").artifacts] == ["minilm"]
+
+
+def test_a_request_leaves_out_the_artifact_that_its_own_hold_names(tmp_path: Path) -> None:
+    workspace = built(tmp_path)
+    filed_and_decided(workspace, [Selector("source", "the hub"), Selector("source", "source-of-shard-1")])
+    grant_request(workspace, "R-1", by="ann", reason="its license may be irrevocable, and it goes all the same")
+    api.holds.hold(workspace, "R-1", reason="still needed", by="ann", selectors={"artifact": ["minilm"]})
+    plan = approved(workspace)
+    assert plan.artifacts == ()
+    assert [left.words for left in plan.left_out] == [
+        "1 item stays, under a hold of R-1 (still needed), until that hold is lifted"
+    ]
+    carry(workspace)
+    with Catalog.of(workspace) as catalog:
+        assert problem_with(workspace, catalog.artifact("minilm")) is None
+    assert "shard-1" not in live_shards(workspace)
+
+
+def test_a_hold_on_an_artifact_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    workspace = built(tmp_path)
+    file(workspace, [Selector("shard", "shard-1")], COURT, request_id="R-1")
+    with pytest.raises(DisgorgeError, match=r"no item or artifact has all .* \(artifact\)"):
+        api.holds.hold(workspace, "R-1", reason="litigation", by="ann", selectors={"artifact": ["mini"]})
 
 
 def test_a_bundle_with_inputs_carries_it_and_reexecution_builds_on_it(tmp_path: Path) -> None:

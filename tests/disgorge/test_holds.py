@@ -394,7 +394,7 @@ def test_an_item_that_was_withdrawn_and_is_held_since_is_not_purged(workspace: W
 def test_a_hold_on_nothing_is_refused(workspace: Workspace) -> None:
     toys.filed_and_decided(workspace, [toys.person(workspace, "shard-3", 1)], request_id="R-2")
     for how, words in (
-        ({"selectors": [Selector("key", "nothing")]}, "no item there is has all that the hold on R-2 selects by"),
+        ({"selectors": [Selector("key", "nothing")]}, "no item or artifact has all that the hold on R-2 selects by"),
         ({"held_by": "R-2"}, "request R-2 holds nothing that R-2 could leave out"),
         ({"until": toys.NOW.date()}, "is not after today"),
     ):

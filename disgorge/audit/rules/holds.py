@@ -15,7 +15,7 @@ from disgorge.facts import OverlapFact
 from disgorge.request.case import Case, case_before
 from disgorge.request.holds.open import Hold, is_held, open_holds, reach_of, terms_on_all, with_cuts
 from disgorge.request.particulars import selectors_of
-from lineage.catalog.selection import selected_items
+from lineage.catalog.selection import selected_artifacts, selected_items
 from lineage.errors import LineageError
 from lineage.ledger.chain import Fact
 from lineage.ledger.fact_kinds import PurgedFact, said
@@ -84,7 +84,7 @@ class Sight:
         return self._tables
 
     def covered(self, hold: Hold) -> frozenset[str] | None:
-        """Return the items that a hold covers, None where that is not known."""
+        """Return the items, and artifacts by digest, that a hold covers, None where that is not known."""
         items: frozenset[str] = frozenset()
         for reach in reach_of(self.snapshot.workspace, self.snapshot.cases, hold):
             if reach.unknown or reach.selectors is None:
@@ -93,8 +93,11 @@ class Sight:
         return items
 
     def selected(self, selectors: tuple[Selector, ...]) -> frozenset[str]:
-        """Return the items that selectors pick."""
-        return selected_items(self.tables, with_cuts(selectors, [shard for shard, _ in self.tables]))
+        """Return the items, and the artifacts by digest, that selectors pick and that are here."""
+        recorded = (entry.record for entry in self.snapshot.state.artifacts.values())
+        there = (each for each in recorded if self.snapshot.workspace.objects.path(each.digest).is_file())
+        artifacts = {artifact.digest for artifact in selected_artifacts(there, selectors)}
+        return selected_items(self.tables, with_cuts(selectors, [shard for shard, _ in self.tables])) | artifacts
 
     def missing(self, case: Case) -> Iterator[Finding]:
         """Yield an open hold that covered more items when it was put on than are here now."""

@@ -64,6 +64,7 @@ class _Wanted:
                 self._unknown.add(hold.request)
             else:
                 shards.update(shard.digest for shard, rows in sight.tables if any(row.digest in items for row in rows))
+                shards.update(digest for _, digest in snapshot.state.artifacts if digest in items)
 
     @property
     def any(self) -> bool:

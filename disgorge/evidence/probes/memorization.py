@@ -200,7 +200,7 @@ def _field(items: Items, shape: tuple[int, ...]) -> str | None:
 def _brightest(case: ProbeCase, field: str) -> float:
     """Return the greatest value in the data, which is what 1 is in a sample."""
     sets = [items.arrays[field] for items in (case.removed, case.retained, case.held_out) if len(items)]
-    return max(float(max(np.abs(array).max() for array in sets)), 1e-12)
+    return max(float(max(np.nan_to_num(np.abs(array)).max() for array in sets)), 1e-12)
 
 
 PROBE = Memorization()

@@ -19,7 +19,7 @@ from disgorge.errors import ExecutionFailed
 from disgorge.method import Items, ModelSpec, seed_of
 from disgorge.methods.function.call import as_answers, call
 from disgorge.methods.function.context import Context
-from disgorge.methods.function.items import View
+from disgorge.methods.function.items import View, refuse_empty
 from disgorge.methods.function.settings import LABEL, Class, Settings
 from disgorge.methods.shared.classifier import confidence
 from disgorge.methods.shared.last_answer import LastAnswer
@@ -119,7 +119,7 @@ class FunctionModel:
         if self.task == "regress":
             if LABEL not in (view := self._view(items)):
                 raise KeyError(LABEL)
-            labels = np.asarray(view[LABEL], np.float64)
+            refuse_empty(labels := np.asarray(view[LABEL], np.float64))
             return {"neg_rmse": -float(np.sqrt(np.mean((answers.reshape(labels.shape) - labels) ** 2)))}
         labels = self._labels(items)
         right = answers[np.arange(len(labels)), labels]  # (items,)

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,11 @@ class View:
         return iter(self.fields)
 
     def __getitem__(self, name: str) -> "Array":
-        """Return a column as numpy, shape (items, ...); text as an array of str objects."""
+        """Return a column as numpy, shape (items, ...); text as an array of str objects, whole files of bytes."""
+        return _read(self._unread(name))
+
+    def _unread(self, name: str) -> "Array":
+        """Return a column in which whole files may still be paths."""
         if name not in self.fields:
             raise BadModel(
                 f"items have no column {name!r}, only {', '.join(self.fields) or 'none'}; name it under `columns`"
@@ -66,7 +71,9 @@ class View:
     def matrix(self, *names: str) -> "Array":
         """Return columns of numbers side by side, shape (items, columns); by default all of them but the label."""
         chosen = names or tuple(
-            name for name in self.fields if name != LABEL and self[name].ndim == 1 and self[name].dtype.kind in "biuf"
+            name
+            for name in self.fields
+            if name != LABEL and (column := self._unread(name)).ndim == 1 and column.dtype.kind in "biuf"
         )
         if not chosen:
             raise BadModel(f"items have no columns of numbers, only {', '.join(self.fields) or 'nothing'}")
@@ -76,7 +83,7 @@ class View:
         """Return columns of numbers as tensors by name."""
         import torch
 
-        chosen = names or tuple(name for name in self.fields if self[name].dtype.kind in "biuf")
+        chosen = names or tuple(name for name in self.fields if self._unread(name).dtype.kind in "biuf")
         return {name: torch.as_tensor(np.ascontiguousarray(self[name])) for name in chosen}
 
     def pandas(self, *names: str) -> Any:
@@ -110,13 +117,24 @@ class View:
                 raise KeyError(column.field)  # which whoever asks a model is told
             part = np.asarray(shard.arrays[column.field])
             parts.append(part.astype(object) if part.dtype.kind in "TU" else part)
-        shapes = {(part.shape[1:], part.dtype.kind) for part in parts}
+        shapes = {(part.shape[1:], _kind(part, is_label=name == LABEL)) for part in parts}
         if len(shapes) > 1:
             raise BadModel(f"column {name!r} is not alike in all shards: {' and '.join(map(str, sorted(shapes)))}")
         found = np.concatenate(parts) if parts else np.empty(0)
         if name != LABEL:
             return _mapped(name, found, column.map)
+        if column.map is not None or self._classes is not None:
+            refuse_empty(found)
         return _numbered(_mapped(name, found, column.map), self._classes)
+
+
+def _read(column: "Array") -> "Array":
+    """Return a column with the bytes of whole files, which lie as files among the inputs of a job."""
+    if column.dtype.kind != "O" or not any(isinstance(value, Path) for value in column):
+        return column
+    read: Array = np.empty(len(column), object)
+    read[:] = [value.read_bytes() for value in column]
+    return read
 
 
 def _names(shards: Sequence[Items], columns: Mapping[str, Column]) -> set[str]:
@@ -126,6 +144,20 @@ def _names(shards: Sequence[Items], columns: Mapping[str, Column]) -> set[str]:
         return named
     taken = {column.field for column in columns.values()}
     return named | {name for shard in shards for name in shard.arrays if name not in taken}
+
+
+def _kind(part: "Array", *, is_label: bool) -> str:
+    """Return what shards must agree in: whole numbers of one are floats in another, where one is empty there."""
+    return "f" if part.dtype.kind in "iu" and not is_label else part.dtype.kind
+
+
+def refuse_empty(labels: "Array") -> None:
+    """Raise ``BadModel`` where an item has no label."""
+    if labels.dtype.kind == "f" and (empty := int(np.isnan(labels).sum())):
+        raise BadModel(
+            f"label: is empty (NaN) in {empty:,} of {len(labels):,} items; fill it in, or leave these items out of the "
+            "shards"
+        )
 
 
 def _mapped(name: str, found: "Array", given: Mapping[str, Class] | None) -> "Array":

@@ -9,7 +9,7 @@ import numpy as np
 from disgorge.method import Checkpoints, Items, Progress, seed_of
 from disgorge.methods.function.call import as_component, call
 from disgorge.methods.function.context import Context
-from disgorge.methods.function.items import View, classes_of
+from disgorge.methods.function.items import View, classes_of, refuse_empty
 from disgorge.methods.function.settings import LABEL, Class, Column
 from lineage.records import Json
 
@@ -65,7 +65,8 @@ def columns_of(parameters: Mapping[str, Json]) -> dict[str, Column]:
 
 def find_classes(parameters: Mapping[str, Json], items: tuple[Items, ...]) -> "Tensors":
     """Return the distinct labels of all items, sorted, as a component."""
-    found = classes_of(View(items, columns_of(parameters), None)[LABEL])
+    refuse_empty(labels := View(items, columns_of(parameters), None)[LABEL])
+    found = classes_of(labels)
     if found and isinstance(found[0], str):
         texts = [str(each).encode() for each in found]
         return {_TEXTS: np.frombuffer(b"".join(texts), np.uint8), _LENGTHS: np.array([len(each) for each in texts])}

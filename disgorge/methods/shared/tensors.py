@@ -92,4 +92,7 @@ def _column(items: Items, name: str) -> "Array":
         raise BadModel(
             f"items have no {name!r}, only {', '.join(sorted(items.arrays)) or 'nothing'}; add them with one"
         )
-    return np.asarray(items.arrays[name])
+    column = np.asarray(items.arrays[name])
+    if column.dtype.kind == "f" and np.isnan(column).any():
+        raise BadModel(f"items have a NaN in {name!r}, which this method cannot train on; fill it in")
+    return column

@@ -63,13 +63,13 @@ class Coverage:
         items: frozenset[str] = frozenset()
         unknown = ""
         for reach in reach_of(self.workspace, self.cases, hold):
-            covered = self._covered(reach) | self._artifacts(reach) if reach.selectors is not None else frozenset(among)
+            covered = self._covered(reach) if reach.selectors is not None else frozenset(among)
             items |= covered.intersection(among)
             unknown = unknown or reach.unknown
         return items, unknown
 
     def covered(self, hold: Hold) -> tuple[frozenset[str], str]:
-        """Return every item that a hold covers and is here, and why that is not known, "" where it is."""
+        """Return what a hold covers and is here, items and artifacts by digest, and why that is not known, or ""."""
         items: frozenset[str] = frozenset()
         unknown = ""
         for reach in reach_of(self.workspace, self.cases, hold):
@@ -78,11 +78,11 @@ class Coverage:
         return items, unknown
 
     def selected(self, selectors: Sequence[Selector]) -> frozenset[str]:
-        """Return the items that these selectors pick, in live shards and in those not purged yet."""
+        """Return what these selectors pick: items in live shards and in those not purged yet, and artifacts."""
         return self._covered(Reach(tuple(selectors)))
 
     def own(self, case: Case, among: Collection[str]) -> frozenset[str]:
-        """Return which of these items a request's own holds on items cover."""
+        """Return which of these items and artifacts a request's own holds on some of what it selects cover."""
         holds = [hold for hold in open_holds(self.cases.get(case.request.id, case)) if hold.terms.is_partial]
         return frozenset(item for hold in holds for item in self.items(hold, among)[0])
 
@@ -99,8 +99,9 @@ class Coverage:
         return tuple(found)
 
     def _artifacts(self, reach: Reach) -> frozenset[str]:
-        """Return the digests of the artifacts, live or withdrawn, that selectors pick."""
-        there = (entry.record for entry in self.workspace.ledger.state().artifacts.values())
+        """Return the digests of the artifacts that selectors pick, live ones and those not purged yet."""
+        recorded = (entry.record for entry in self.workspace.ledger.state().artifacts.values())
+        there = (each for each in recorded if self.workspace.objects.path(each.digest).is_file())
         return frozenset(artifact.digest for artifact in selected_artifacts(there, reach.selectors or ()))
 
     def _covered(self, reach: Reach) -> frozenset[str]:
@@ -111,11 +112,11 @@ class Coverage:
         old = [entry.record for entry in self._shards if not entry.live]
         there = [shard for shard in old if self.workspace.manifest_path(shard.digest).is_file()]
         rows = [(shard, shard_rows(self.workspace, shard.digest)) for shard in there]
-        return reach.also.union(*live.values(), selected_items(rows, selectors))
+        return reach.also.union(*live.values(), selected_items(rows, selectors), self._artifacts(reach))
 
 
 def held_out(workspace: Workspace, case: Case, among: Collection[str]) -> frozenset[str]:
-    """Return which of these items a request leaves out because its own holds cover them."""
+    """Return which of these items, and artifacts by digest, a request leaves out because its own holds cover them."""
     if not case.item_holds or not among:
         return frozenset()
     with Coverage(workspace) as coverage:
@@ -206,9 +207,15 @@ def doomed(workspace: Workspace, case: Case) -> frozenset[str]:
     items = forgotten(workspace, case) | _withdrawn_artifacts(workspace, case) if _is_unpurged(case) else frozenset()
     if is_erased(workspace, case.request):
         return items
+    return items.union(*removable(workspace, case).values(), removable_artifacts(workspace, case))
+
+
+def removable_artifacts(workspace: Workspace, case: Case) -> frozenset[str]:
+    """Return the live artifacts, by digest, that a request removes: what it selects but what it must leave out."""
     with Catalog.of(workspace) as catalog:
-        artifacts = selected_artifacts(catalog.artifacts(), selectors_of(workspace, case.request))
-    return items.union(*removable(workspace, case).values(), (artifact.digest for artifact in artifacts))
+        picked = selected_artifacts(catalog.artifacts(), selectors_of(workspace, case.request))
+    selected = frozenset(artifact.digest for artifact in picked)
+    return selected - held_out(workspace, case, selected)
 
 
 def _withdrawn_artifacts(workspace: Workspace, case: Case) -> frozenset[str]:

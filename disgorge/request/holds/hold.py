@@ -75,18 +75,19 @@ def hold_request(
 
 
 def count_held(workspace: Workspace, hold: Hold) -> int | None:
-    """Return how many different items a hold covers now, None where that is not known any more."""
+    """Return how many different items and artifacts a hold covers now, None where that is not known any more."""
     with Coverage(workspace) as coverage:
         items, unknown = coverage.covered(hold)
         return None if unknown else len(items)
 
 
 def releases_that_learned(workspace: Workspace, hold: Hold) -> tuple[str, ...]:
-    """Return the live releases with a component that learned from items that a hold covers, by name and alias."""
+    """Return the live releases with a component that learned from what a hold covers, by name and alias."""
     with Coverage(workspace) as coverage:
         items, _ = coverage.covered(hold)
     with Catalog.anew(workspace) as catalog:
-        hit = catalog.impact([Selector("item", item) for item in sorted(items)]).releases if items else ()
+        named = [Selector("item", item) for item in sorted(items)]
+        hit = catalog.impact(named, artifacts=items).releases if items else ()
     return tuple(f"{each.release.name}@{each.release.alias}" for each in hit if not each.release.contained)
 
 
@@ -104,7 +105,7 @@ def _require_such(case: Case, terms: HoldTerms) -> None:
     if case.item_holds:
         raise DisgorgeError(
             f"request {name} is not on hold as a whole, some of its items are; lift that with the options it was put "
-            f"on with (--key, --shard, --item or --held-by), `disgorge request show {name}` lists them"
+            f"on with (--key, --shard, --item, --artifact or --held-by), `disgorge request show {name}` lists them"
         )
     raise DisgorgeError(f"request {name} is not on hold, so there is nothing to lift; `disgorge request show {name}`")
 
@@ -150,14 +151,14 @@ def _require_holder(workspace: Workspace, case: Case, held_by: str) -> None:
 
 
 def _count(workspace: Workspace, case: Case, selectors: Sequence[Selector]) -> int:
-    """Return how many different items a new hold covers; :class:`DisgorgeError` if it is none."""
+    """Return how many different items and artifacts a new hold covers; :class:`DisgorgeError` if it is none."""
     with Coverage(workspace) as coverage:
         count = len(coverage.selected(selectors))
     if not count:
         fields = ", ".join(sorted({selector.field for selector in selectors}))
         raise DisgorgeError(
-            f"no item there is has all that the hold on {case.request.id} selects by ({fields}); correct it, nothing "
-            f"was put on hold"
+            f"no item or artifact has all that the hold on {case.request.id} selects by ({fields}); correct it, "
+            "nothing was put on hold"
         )
     return count
 

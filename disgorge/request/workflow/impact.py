@@ -8,7 +8,7 @@ from disgorge.facts import FulfilledFact, PlanFact
 from disgorge.layout import of_reference
 from disgorge.plan.plan import Plan
 from disgorge.request.case import Case, docket
-from disgorge.request.holds.held_items import held_out, items_of_all
+from disgorge.request.holds.held_items import held_out, items_of_all, removable_artifacts
 from disgorge.request.included import included_items
 from disgorge.request.particulars import selectors_of
 from disgorge.request.stored_records import kept_record
@@ -36,8 +36,9 @@ def impact_of(workspace: Workspace, request: RemovalRequest, *, whole: bool = Fa
         selectors = selectors_of(workspace, request)
         spare: frozenset[str] = frozenset()
         if case is not None and case.item_holds and not whole:
+            artifacts = {each.digest for each in selected_artifacts(catalog.artifacts(), selectors)}
             selected = catalog.selected(selectors, also=also)
-            spare = held_out(workspace, case, frozenset[str]().union(*selected.values()))
+            spare = held_out(workspace, case, frozenset(artifacts).union(*selected.values()))
         impact = catalog.impact(selectors, withdrawn=withdrawn, also=also, spare=spare)
         return replace(impact, licenses=catalog.licenses(selectors, also=also)) if licenses else impact
 
@@ -53,8 +54,8 @@ def impact_of_all(workspace: Workspace, cases: Sequence[Case]) -> Impact:
         check_manifests(workspace, catalog.shards())
         selectors = selectors_of(workspace, first.request)
         left_out = frozenset[str]().union(*catalog.selected(selectors).values()) - items
-        asked = (selectors_of(workspace, case.request) for case in cases)
-        artifacts = {each.digest for one in asked for each in selected_artifacts(catalog.artifacts(), one)}
+        artifacts = frozenset[str]().union(*(removable_artifacts(workspace, case) for case in cases))
+        left_out |= {each.digest for each in catalog.artifacts()} - artifacts
         return catalog.impact(selectors, withdrawn=withdrawn, also=items, spare=left_out, artifacts=artifacts)
 
 

@@ -23,6 +23,7 @@ from disgorge.request.near.find import near_now, require_judged
 from disgorge.request.particulars import selectors_of
 from disgorge.request.together import as_one, owed_together, require_begun_together
 from disgorge.request.withdrawn.forget_list import forgotten_own
+from disgorge.request.workflow.choices import choices
 from disgorge.request.workflow.code import code_of_today
 from disgorge.request.workflow.decide import granted_decision
 from disgorge.request.workflow.estimate import expected
@@ -31,6 +32,7 @@ from disgorge.request.workflow.repeatable import refusal, require_promised_bits,
 from disgorge.training.runners.declared import maker_of
 from lineage.artifacts.files import objects_of
 from lineage.catalog.catalog import Catalog
+from lineage.catalog.selection import selected_artifacts
 from lineage.records import Component, Impact, canonical
 from lineage.shards.cut import refuse_lost_rows
 from lineage.workspace import Workspace
@@ -83,6 +85,7 @@ def plan_requests(
         components = {component.digest: component for component in catalog.components(live=False)}
         references = _references_of(catalog, impact)
         elsewhere = _members_of_others(catalog, impact)
+        chosen = choices(catalog, [change.before.name for change in impact.shards])
     for change in impact.shards:
         refuse_lost_rows(workspace, change)
     _require_all_judged(workspace, cases, impact)
@@ -119,6 +122,7 @@ def plan_requests(
         plan,
         expected=expected(workspace, plan, case, models=models_trained(plan.probes)),
         left_out=left_out,
+        choices=chosen,
         code=code_of_today(workspace, plan, impact) if current_code else {},
     )
     workspace.objects.put(canonical(plan))
@@ -256,7 +260,8 @@ def _require_news(workspace: Workspace, case: Case, impact: Impact) -> None:
 
 def _refuse_all_held(workspace: Workspace, case: Case) -> None:
     """Raise :class:`DataHeld` where everything that a request would remove is under its own holds."""
-    if not case.item_holds or not (items := impact_of(workspace, case.request, whole=True).items):
+    whole = impact_of(workspace, case.request, whole=True) if case.item_holds else None
+    if whole is None or not (items := whole.items + len(whole.artifacts)):
         return
     name, reasons = case.request.id, "; ".join(hold.words for hold in open_holds(case) if hold.terms.is_partial)
     raise DataHeld(
@@ -266,12 +271,14 @@ def _refuse_all_held(workspace: Workspace, case: Case) -> None:
 
 
 def _left_out(workspace: Workspace, case: Case) -> tuple[LeftOut, ...]:
-    """Return how many of the items that a request selects stay, by the hold they are under."""
+    """Return how many of the items and artifacts that a request selects stay, by the hold they are under."""
     if not case.item_holds:
         return ()
     with Catalog.anew(workspace) as catalog:
-        selected = catalog.selected(selectors_of(workspace, case.request), also=included_items(workspace, case))
-    items, left_out = frozenset[str]().union(*selected.values()), []
+        selectors = selectors_of(workspace, case.request)
+        selected = catalog.selected(selectors, also=included_items(workspace, case))
+        artifacts = {each.digest for each in selected_artifacts(catalog.artifacts(), selectors)}
+    items, left_out = frozenset(artifacts).union(*selected.values()), []
     with Coverage(workspace) as coverage:
         for hold in open_holds(case):
             if hold.terms.is_partial and (under := coverage.items(hold, items)[0]):

@@ -23,7 +23,6 @@ from disgorge.declaration import Declaration, declaration_of, read_declaration
 from disgorge.errors import BadModel, DisgorgeError, ExecutionFailed, UnknownMethod
 from disgorge.method import Blueprint, ModelSpec, is_own, method_entries, origin_of, own_methods, refuse_second
 from disgorge.training.ask import layout_recipe, read_layout
-from disgorge.training.assemble import spec_of
 from disgorge.training.code.distributions import distributions_used, require_installed
 from disgorge.training.code.kept import code_named, code_of, kept_code
 from disgorge.training.code.known import KnownMethod
@@ -131,10 +130,6 @@ def maker_of(workspace: Workspace, composition: Composition, *, code: Mapping[st
     """
     exposed = exposed_to(composition.method, composition.spec.get("parameters", {}))
     known = _with_code(workspace, composition.method, code or code_of(workspace, composition), exposed)
-    spec = spec_of(composition)
-    if chosen_on := spec.parameters.get("chosen_on") if functions_of(spec) else ():
-        words = f"Parameters and code were chosen on {', '.join(chosen_on)}, as the model file says; that choice stays."
-        known = replace(known, promises_not=(*known.promises_not, words))
     if exposed:
         words = (
             f"Data files of the installed {', '.join(exposed)} could be read, as the model file says: whether they "

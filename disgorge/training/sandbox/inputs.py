@@ -63,7 +63,7 @@ class Stage:
         for kind, digest in sorted(set(_named(recipe))):
             try:
                 if kind == "shard":
-                    staged.write_items(digest, *shard_items(source, digest))
+                    staged.write_items(digest, *shard_items(source, digest, as_paths=True))
                 elif kind == "artifact":
                     copy_artifact(source, recorded_artifact(source, digest), staged.artifact_folder(digest))
                     staged.seal_artifact(digest)

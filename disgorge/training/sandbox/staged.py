@@ -1,13 +1,13 @@
 """The inputs of one sandboxed job, as files in a folder: written outside, read inside by numpy alone.
 
-Items are an NPZ file a shard, without pickles; text and whole files are bytes and lengths. Components are safetensors
-files or folders; artifacts and local code are folders of their files. Every file has the same mode and time, so that
-nothing but its bytes comes along.
+Items are an NPZ file a shard, without pickles; text is bytes and lengths, and each whole file is a file of its own,
+called by its place, which is read when its turn comes. Components are safetensors files or folders; artifacts and local
+code are folders of their files. Every file has the same mode and time, so that nothing but its bytes comes along.
 """
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from disgorge.errors import ExecutionFailed
 from disgorge.method import Items
-from lineage.errors import LineageError
+from lineage.errors import DigestMismatch, LineageError
 from lineage.storage.components import copy_object, lay_out, tree_of
-from lineage.storage.content import as_objects
+from lineage.storage.content import as_objects, item_digests
 from lineage.storage.objects import Objects
 from lineage.storage.tensors import read_tensors
 from lineage.storage.tree import Tree
@@ -25,7 +25,7 @@ from lineage.storage.tree import Tree
 if TYPE_CHECKING:
     from disgorge.method import Tensors
 
-_NUMBERS, _TEXT, _BYTES, _LENGTHS, _DIGESTS = "numbers/", "text/", "bytes/", "lengths/", "digests"
+_NUMBERS, _TEXT, _BYTES, _FILES, _LENGTHS, _DIGESTS = "numbers/", "text/", "bytes/", "files/", "lengths/", "digests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Staged:
 
     def items(self, shard: str) -> Items:
         """Return a shard's items; :class:`ExecutionFailed` if it is none of the inputs."""
-        return items_from(_there(self._items(shard), "shard", shard))
+        return items_from(_there(self._items(shard), "shard", shard), whole=self._whole(shard))
 
     def tensors(self, component: str) -> "Tensors | Path":
         """Return a component's tensors, or its folder; :class:`ExecutionFailed` if it is none of the inputs."""
@@ -56,9 +56,16 @@ class Staged:
         return self.folder / artifact
 
     def write_items(self, shard: str, digests: tuple[str, ...], arrays: "Mapping[str, Any]") -> None:
-        """Write a shard's items."""
+        """Write a shard's items; :class:`~lineage.errors.DigestMismatch` where a file changed while it was copied."""
+        folder = self._whole(shard)
+        names = sorted(name for name, array in arrays.items() if array.dtype.kind == "O")
+        copies = {name: _copied(arrays[name], folder / str(place)) for place, name in enumerate(names)}
+        if copies:
+            if item_digests({**arrays, **copies}) != digests:
+                raise DigestMismatch(f"shard {shard[:12]}: a file changed while a job was given its items; repeat")
+            _folders_as_any_other(folder)
         path = self._items(shard)
-        write_items(path, digests, arrays)
+        write_items(path, digests, arrays, copied=copies)
         _as_any_other(path)
 
     def write_component(self, component: str, data: bytes) -> None:
@@ -111,6 +118,9 @@ class Staged:
     def _items(self, shard: str) -> Path:
         return self.folder / f"{shard}.npz"
 
+    def _whole(self, shard: str) -> Path:
+        return self.folder / f"{shard}.whole"
+
     def _component(self, component: str) -> Path:
         return self.folder / f"{component}.safetensors"
 
@@ -118,15 +128,32 @@ class Staged:
         return self.folder / f"{component}.files"
 
 
-def write_items(file: Path | BinaryIO, digests: tuple[str, ...], arrays: "Mapping[str, Any]") -> None:
-    """Write items as NPZ; every array has the items as its first axis."""
+def _copied(array: Any, folder: Path) -> Any:
+    """Write whole files, given as bytes or as paths, into a folder, each called by its place; return their paths."""
+    folder.mkdir(parents=True)
+    paths = [folder / str(place) for place in range(len(array))]
+    for path, value in zip(paths, array, strict=True):
+        if isinstance(value, Path):
+            shutil.copyfile(value, path)
+        else:
+            path.write_bytes(value)
+        _as_any_other(path)
+    return as_objects(paths)
+
+
+def write_items(
+    file: Path | BinaryIO, digests: tuple[str, ...], arrays: "Mapping[str, Any]", *, copied: Collection[str] = ()
+) -> None:
+    """Write items as NPZ; every array has the items as its first axis. ``copied`` names fields that lie beside it."""
     import numpy as np
 
     flat = {_DIGESTS: np.array([digest.encode() for digest in digests], dtype="S64").view(np.uint8)}
     for name, array in arrays.items():
-        if array.dtype.kind in "TO":
+        if name in copied:
+            flat[_FILES + name] = np.array([], np.uint8)
+        elif array.dtype.kind in "TO":
             is_text = array.dtype.kind == "T"
-            pieces = [text.encode() for text in array.tolist()] if is_text else array.tolist()
+            pieces = [text.encode() for text in array.tolist()] if is_text else list(map(read_whole, array))
             flat[(_TEXT if is_text else _BYTES) + name] = np.frombuffer(b"".join(pieces), np.uint8)
             flat[_LENGTHS + name] = np.array([len(piece) for piece in pieces], np.int64)
         else:
@@ -134,8 +161,13 @@ def write_items(file: Path | BinaryIO, digests: tuple[str, ...], arrays: "Mappin
     np.savez(file, allow_pickle=False, **flat)
 
 
-def items_from(file: Path | BinaryIO) -> Items:
-    """Return the items that :func:`write_items` wrote."""
+def read_whole(value: bytes | Path) -> bytes:
+    """Return a whole file that may lie where its path says."""
+    return value.read_bytes() if isinstance(value, Path) else value
+
+
+def items_from(file: Path | BinaryIO, *, whole: Path | None = None) -> Items:
+    """Return the items that :func:`write_items` wrote; whole files that lie in the folder ``whole`` as their paths."""
     import numpy as np
 
     with np.load(file, allow_pickle=False) as read:
@@ -146,6 +178,9 @@ def items_from(file: Path | BinaryIO) -> Items:
             arrays[name] = np.array(texts, dtype=np.dtypes.StringDType())
         for name in (name.removeprefix(_BYTES) for name in read.files if name.startswith(_BYTES)):
             arrays[name] = as_objects(_split(read[_BYTES + name], read[_LENGTHS + name]))
+        for place, name in enumerate(sorted(name for name in read.files if name.startswith(_FILES))):
+            paths = [(whole or Path()) / str(place) / str(row) for row in range(len(digests))]
+            arrays[name.removeprefix(_FILES)] = as_objects(paths)
     return Items(tuple(digests), dict(sorted(arrays.items())))
 
 

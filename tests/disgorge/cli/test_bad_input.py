@@ -49,7 +49,7 @@ def prepared(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name, data in FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
-    np.savez(folder / "nan.npz", x=np.array([[1.0], [np.nan]]))
+    np.savez(folder / "infinite.npz", x=np.array([[1.0], [np.inf]]))
     np.savez(folder / "none.npz", x=np.zeros((0, 3)))
     (folder / "unequal").mkdir()
     for name, width in (("a", 4), ("b", 5)):
@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[tuple[str, str], ...]] = {
         (f"{TAKE} a.csv --core", "legal basis"),
         (f"{TAKE} a.csv --rules gone.json", "gone.json"),
         ("shard add --no-check --no-dvc a.csv --name shard-1", "recorded with other items"),
-        (f"{TAKE} nan.npz", "NaN"),
+        (f"{TAKE} infinite.npz", "is infinite"),
         (f"{TAKE} none.npz", "at least one"),
         (f"{TAKE} no.npz", "no.npz"),
         (f"{TAKE} no.parquet", "no.parquet"),

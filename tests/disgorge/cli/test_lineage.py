@@ -88,7 +88,7 @@ def test_a_person_is_traced_by_name_and_told_by_name(workspace_folder: Path) -> 
 def test_every_way_is_json(workspace_folder: Path) -> None:
     for start in ("shard-2", HEAD, f"{RELEASE}@live", "shard-2-0"):
         found = json.loads(fine("trace", start, "--json").out)
-        assert {"start", "nodes", "edges"} == set(found)
+        assert {"start", "nodes", "edges", "choices"} == set(found)
         assert found["edges"]
 
 

@@ -251,7 +251,7 @@ def test_color_images() -> None:
         ({"text": np.zeros((2, 8, 8))}, "no 'image', only text"),
         ({"image": np.zeros((2, 8))}, "images must be"),
         ({"image": np.full((2, 8, 8), 17)}, "outside 0 to 16"),
-        ({"image": np.full((2, 8, 8), np.nan)}, "outside 0 to 16"),
+        ({"image": np.full((2, 8, 8), np.nan)}, "have a NaN in .image., which this method cannot train on"),
         ({"image": np.zeros((2, 7, 8))}, "cannot be halved"),
     ],
 )

@@ -73,6 +73,33 @@ def test_user_code_sees_the_named_columns_mapped_and_no_other() -> None:
         view["x"]
 
 
+def test_whole_numbers_of_one_shard_go_with_the_numbers_of_another_where_one_is_missing() -> None:
+    other = Items(("d" * 64, "e" * 64), {"x": np.array([np.nan, 5.0]), "y": np.array([np.nan, 8.0])})
+    both = View([ITEMS, other], {"x": Column(field="x"), "y": Column(field="y")}, None)
+    np.testing.assert_array_equal(both["y"], [4, 5, 6, np.nan, 8])
+    np.testing.assert_array_equal(both.matrix(), [[1, 4], [2, 5], [3, 6], [np.nan, np.nan], [5, 8]])
+    assert both.pandas()["y"].isna().tolist() == [False, False, False, True, False]
+    assert np.isnan(both.torch()["x"].numpy()).tolist() == [False, False, False, True, False]
+    assert both.arrow()["y"].to_pylist()[-1] == 8.0
+    with pytest.raises(BadModel, match=r"^column 'label' is not alike in all shards"):
+        View([ITEMS, other], {"label": Column(field="y")}, None)["label"]
+
+
+def test_items_without_a_label_are_said_in_one_line(write: Write) -> None:
+    empty = Items(("d" * 64, "e" * 64), {"x": np.array([1.0, 2.0]), "y": np.array([np.nan, 8.0])})
+    said = r"label: is empty \(NaN\) in 1 of 2 items; fill it in, or leave these items out of the shards"
+    label = {"label": Column(field="y")}
+    with pytest.raises(BadModel, match=said):
+        View([empty], label, [8])["label"]
+    with pytest.raises(BadModel, match=said):
+        find_classes({"columns": {"label": {"field": "y"}}}, (empty,))
+    assert np.isnan(View([empty], label, None)["label"]).any(), "numbers are for the user's code to judge"
+    module = write("def predict(parts, items, context):\n    return items['x']")
+    asked = model(module, 1.0, task="regress", columns={"x": "x", "label": "y"})
+    with pytest.raises(BadModel, match=said):
+        asked.utility(empty)
+
+
 def test_a_label_outside_the_map_is_said_in_one_line() -> None:
     view = View([ITEMS], {"label": Column(field="rating", map={"bad": 0})}, None)
     with pytest.raises(BadModel, match=r"^label: the value 'good' is not in columns.label.map of the model file"):

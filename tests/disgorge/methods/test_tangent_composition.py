@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from disgorge.errors import BadModel
+from disgorge.method import Items
 from disgorge.methods.shared.digest import tensors_digest
 from disgorge.methods.shared.tensors import as_tensors, images_of
 from disgorge.methods.tangent_composition import layer_rules as rules
@@ -21,6 +23,12 @@ autodiff = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:D
 
 EXACT = 1e-6
 """How close float64 must come to autodiff; round-off alone is below 1e-12 here."""
+
+
+def test_a_picture_with_missing_pixels_is_refused_in_one_line() -> None:
+    picture = np.where(np.arange(16).reshape(1, 4, 4) == 5, np.nan, 1.0)
+    with pytest.raises(BadModel, match=r"^items have a NaN in 'image', which this method cannot train on; fill it in$"):
+        images_of(Items(("ab" * 32,), {"image": picture}), 16.0)
 
 
 @pytest.fixture
