@@ -1,4 +1,4 @@
-"""Reads handwritten digits: a small network of plain torch for each contributor, which also learns from the next one."""
+"""Reads handwritten digits: a network of plain torch for each contributor, which also learns from the next one."""
 
 import torch
 from torch import nn

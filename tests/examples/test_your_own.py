@@ -32,7 +32,7 @@ def test_few_lines_differ_from_the_plain_script() -> None:
     """The page shows them all, and the model file; imports and the main program only go."""
     differing = difflib.ndiff(functions(EXAMPLE / "plain.py"), functions(EXAMPLE / "tumors.py"))
     shown = [f"{line[0]}{line[2:]}" for line in differing if line[0] in "+-" and line[2:]]
-    assert f"```diff\n{'\n'.join(shown)}\n```" in TEXT
+    assert "\n".join(("```diff", *shown, "```")) in TEXT
     added = [line for line in lines(EXAMPLE / "tumors.py") if line not in lines(EXAMPLE / "plain.py")]
     model = lines(EXAMPLE / "tumors.yaml")
     assert [f"+{line}" for line in added] == [line for line in shown if line[0] == "+"]
