@@ -15,7 +15,7 @@ def batches(items, context):
     """Yield some items at a time with their tokens."""
     tokenizer = AutoTokenizer.from_pretrained(context.artifacts["encoder"])
     for few in items.batches(32):
-        yield few, tokenizer(few["text"].tolist(), padding=True, truncation=True, max_length=64, return_tensors="pt")
+        yield few, tokenizer(few["text"].tolist(), padding=True, truncation=True, max_length=32, return_tensors="pt")
 
 
 def train(items, parts, context):
@@ -30,7 +30,6 @@ def train(items, parts, context):
             loss.backward()
             optimizer.step()
         context.progress(epoch + 1, context.parameters["epochs"])
-    model.peft_config["default"].base_model_name_or_path = "minilm"  # a job's own path would stand there
     model.save_pretrained(context.out, save_embedding_layers=False)
 
 

@@ -52,7 +52,7 @@ class Example:
 EXAMPLES = (
     Example(
         name="docstrings",
-        write=lambda folder: write_docstrings(folder, most=amount(60, 400)),
+        write=lambda folder: write_docstrings(folder, most=amount(40, 400)),
         adds=commands_of_the_page(),
         small=("epochs: 4", "epochs: 1"),
         asked="--ground own-decision --source transformers",

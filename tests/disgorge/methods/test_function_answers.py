@@ -141,6 +141,28 @@ def test_small_floats_of_torch_pass_bit_for_bit(write: Write) -> None:
     assert drawer.sample(2, seed=1).tolist() == [1.5, -2.25]
 
 
+def test_the_path_of_an_artifact_is_alike_in_every_job(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries write it into what they save; a job that is not in a namespace has folders of a name of its own."""
+    module = write("""
+        def fit(items, parts, context):
+            place = context.artifacts["encoder"]
+            return {"path": list(str(place).encode()), "size": (place / "w").stat().st_size}
+    """)
+    found = []
+    for job in ("apart-1", "apart-two"):
+        (tmp_path / job / "tmp").mkdir(parents=True)
+        artifact = tmp_path / job / "in" / "97f9"
+        artifact.mkdir(parents=True)
+        (artifact / "w").write_text("four")
+        monkeypatch.chdir(tmp_path / job / "tmp")
+        given = {"seed": 1, "train": f"{module}:fit", "artifacts": {"encoder": 0}}
+        found.append(METHOD.train("fitted", given, (ITEMS,), (), artifacts=(artifact,)))
+    assert [bytes(each["path"].tolist()) for each in found] == [b"../in/97f9"] * 2
+    assert found[0]["size"] == 4
+
+
 WRONG = {
     "raises": (
         "def fit(items, parts, context):\n    raise ValueError('two\\nlines')",
