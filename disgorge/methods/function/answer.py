@@ -17,7 +17,7 @@ import numpy as np
 
 from disgorge.errors import ExecutionFailed
 from disgorge.method import Items, ModelSpec, seed_of
-from disgorge.methods.function.call import as_answers, call
+from disgorge.methods.function.call import as_answers, call, off_device
 from disgorge.methods.function.context import Context
 from disgorge.methods.function.items import View, refuse_empty
 from disgorge.methods.function.settings import LABEL, Class, Settings
@@ -83,8 +83,8 @@ class FunctionModel:
         if given.combine == "vote":
             return _votes(stacked)
         if given.combine == "route":
-            return _routed(stacked, call("route", str(given.route), self._parts, view, self._context,
-                                         seed=self._context.seed))  # fmt: skip
+            returned = call("route", str(given.route), self._parts, view, self._context, seed=self._context.seed)
+            return _routed(stacked, off_device(returned))
         return self._mean(stacked) if given.combine != "none" else answers[0]
 
     def _ask(self, key: str, part: Any, view: View) -> "Array":
@@ -137,7 +137,8 @@ class FunctionModel:
         for place, part in enumerate(asked):
             if number := share + (place < more):
                 one = seed_of(seed, place)
-                returned = np.asarray(call("sample", name, part, number, self._context, seed=one), np.float64)
+                returned = call("sample", name, part, number, self._context, seed=one)
+                returned = np.asarray(off_device(returned), np.float64)
                 if returned.ndim < 1 or len(returned) != number:
                     raise ExecutionFailed(f"sample ({name}) returned shape {returned.shape} for {number} samples")
                 drawn.append(returned)

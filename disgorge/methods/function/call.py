@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -137,20 +137,29 @@ def as_component(key: str, name: str, returned: Any) -> "Tensors":
 
 
 def _as_array(where: str, name: str, value: Any) -> "Array":
+    """Return an array of numbers, those of ``ml_dtypes`` too; a tensor stays one, for numpy lacks some of its types."""
     try:
-        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        array = value.detach() if hasattr(value, "detach") else np.asarray(value)
     except Exception as error:
         raise ExecutionFailed(f"{where} returned {name!r}, which is no array: {error}") from None
-    if array.dtype.kind not in "biufc":
+    if isinstance(array, np.ndarray) and (array.dtype.kind not in "biufcV" or array.dtype.type is np.void):
         raise ExecutionFailed(
             f"{where} returned {name!r}, {_article(value)}; a component holds arrays of numbers: return those"
         )
-    return array
+    return cast("Array", array)
+
+
+def off_device(value: Any) -> Any:
+    """Return a tensor of torch, on whatever device, as numpy, floats as float64; anything else as it is."""
+    if not hasattr(value, "detach"):
+        return value
+    tensor = value.detach().cpu()
+    return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
 
 
 def as_answers(key: str, name: str, returned: Any, *, items: int, task: str) -> "Array":
     """Return what a function answered about items, float64: (items, classes) of a classifier, else (items, ...)."""
-    array = _as_array(f"{key} ({name})", "answers", returned)
+    array = _as_array(f"{key} ({name})", "answers", off_device(returned))
     wanted = f"({items}, classes)" if task == "classify" else f"({items},)"
     if array.ndim not in ((2,) if task == "classify" else (1, 2)) or len(array) != items:
         other = "; write `task: regress` if it answers with numbers" if array.ndim == 1 and task == "classify" else ""

@@ -1,5 +1,6 @@
 """Trains one component by a user's function, or finds the classes that labels name."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -37,18 +38,18 @@ def fit(
         parameters=parameters.get("parameters", {}),
         classes=classes,
         select=View(items[count:], columns, classes) if count < len(items) else None,
-        artifacts={name: artifacts[place] for name, place in parameters.get("artifacts", {}).items()},
+        artifacts={name: _from_here(artifacts[place]) for name, place in parameters.get("artifacts", {}).items()},
         progress=progress,
         checkpoints=checkpoints,
     )
-    read = by_stage(parameters.get("reads", ()), parts)
+    read = by_stage(parameters.get("reads", ()), [_from_here(p) if isinstance(p, Path) else p for p in parts])
     returned = call("train", name, View(items[:count], columns, classes), read, context, seed=seed)
     if isinstance(returned, Path) or (returned is None and _wrote(context)):
         return cast("Tensors", returned or context.out)  # a folder of files, where components may be one
     return as_component("train", name, returned)
 
 
-def by_stage(reads: Sequence[Sequence[Json]], parts: "Sequence[Tensors]") -> dict[str, Any]:
+def by_stage(reads: Sequence[Sequence[Json]], parts: Sequence[Any]) -> dict[str, Any]:
     """Return the parts by the stage that made them: one, or several as a tuple."""
     found: dict[str, Any] = {}
     rest = list(parts)
@@ -86,6 +87,11 @@ def _classes(given: Json, parts: "tuple[Tensors, ...]") -> "tuple[list[Class] | 
     if isinstance(given, str):
         return read_classes(parts[0]), parts[1:]
     return given, parts
+
+
+def _from_here(path: Path) -> Path:
+    """Return a path relative to the working directory: so it is the same in every job, and libraries may save it."""
+    return Path(os.path.relpath(path))
 
 
 def _wrote(context: Context) -> bool:

@@ -16,6 +16,7 @@ from disgorge.methods.function.items import View
 from disgorge.methods.function.settings import Column
 from disgorge.methods.function.train import find_classes, read_classes
 from disgorge.training.answer import Draw, _answers
+from lineage.storage.tensors import load_tensors, save_tensors
 
 ITEMS = Items(
     ("a" * 64, "b" * 64, "c" * 64),
@@ -144,6 +145,49 @@ def test_everything_random_is_seeded_from_recipe_and_items(write: Write) -> None
     fewer = Items(ITEMS.digests[:2], {name: each[:2] for name, each in ITEMS.arrays.items()})
     given = {"seed": 1, "train": f"{module}:fit", "columns": {"x": {"field": "x"}}}
     assert METHOD.train("fitted", given, (fewer,), ())["drawn"].tolist()[1:] != once[1:]
+
+
+def test_small_floats_of_torch_pass_bit_for_bit(write: Write) -> None:
+    """As a ``state_dict()`` has them, and as numpy has none; what a model answers in them is read too."""
+    module = write("""
+        import torch
+        WEIGHTS = torch.tensor([1.5, -2.25, 0.125]).to(torch.bfloat16)
+        def fit(items, parts, context):
+            return {"w": WEIGHTS, "again": torch.nn.Parameter(WEIGHTS[:1].half())}
+        def predict(parts, items, context):
+            return torch.nn.Parameter(WEIGHTS[:2].softmax(0).expand(len(items), 2))
+        def draw(parts, count, context):
+            return torch.nn.Parameter(WEIGHTS[:count])
+    """)
+    stored = load_tensors(save_tensors(fit(module)))
+    assert {name: (each.dtype.name, each.astype(np.float64).tolist()) for name, each in stored.items()} == {
+        "again": ("float16", [1.5]), "w": ("bfloat16", [1.5, -2.25, 0.125]),
+    }  # fmt: skip
+    assert model(module, 0.1).predict(ITEMS).shape == (3, 2)
+    drawer = model(module, 0.1, sample=f"{module}:draw", task="generate")
+    assert drawer.sample(2, seed=1).tolist() == [1.5, -2.25]
+
+
+def test_the_path_of_an_artifact_is_alike_in_every_job(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries write it into what they save; a job that is not in a namespace has folders of a name of its own."""
+    module = write("""
+        def fit(items, parts, context):
+            place = context.artifacts["encoder"]
+            return {"path": list(str(place).encode()), "size": (place / "w").stat().st_size}
+    """)
+    found = []
+    for job in ("apart-1", "apart-two"):
+        (tmp_path / job / "tmp").mkdir(parents=True)
+        artifact = tmp_path / job / "in" / "97f9"
+        artifact.mkdir(parents=True)
+        (artifact / "w").write_text("four")
+        monkeypatch.chdir(tmp_path / job / "tmp")
+        given = {"seed": 1, "train": f"{module}:fit", "artifacts": {"encoder": 0}}
+        found.append(METHOD.train("fitted", given, (ITEMS,), (), artifacts=(artifact,)))
+    assert [bytes(each["path"].tolist()) for each in found] == [b"../in/97f9"] * 2
+    assert found[0]["size"] == 4
 
 
 WRONG = {
