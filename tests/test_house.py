@@ -69,13 +69,13 @@ ROOMS = {
     """,
     "disgorge/api": """
         disgorge/audit disgorge/audit/rules disgorge/errors disgorge/evidence disgorge/layout disgorge/locations
-        disgorge/method disgorge/plan disgorge/release disgorge/removal disgorge/report disgorge/request
-        disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow disgorge/result
-        disgorge/tracking disgorge/training disgorge/training/runners disgorge/training/sandbox disgorge/verify
-        lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger
-        lineage/plural lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace policies/cases
-        policies/decision policies/events policies/judging policies/packs policies/request policies/taxonomy
-        policies/vocabulary
+        disgorge/method disgorge/plan disgorge/release disgorge/release/recorded disgorge/removal disgorge/report
+        disgorge/request disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow
+        disgorge/result disgorge/tracking disgorge/training disgorge/training/runners disgorge/training/sandbox
+        disgorge/verify lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/formats lineage/git_ignored
+        lineage/ledger lineage/plural lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace
+        policies/cases policies/decision policies/events policies/judging policies/packs policies/request
+        policies/taxonomy policies/vocabulary
     """,
     "disgorge/attestation": """
         disgorge/errors disgorge/facts disgorge/statement lineage/artifacts lineage/catalog lineage/errors
@@ -134,6 +134,12 @@ ROOMS = {
         disgorge/locations disgorge/method disgorge/request disgorge/request/holds disgorge/tracking disgorge/training
         disgorge/training/code disgorge/training/runners disgorge/workspace_lock lineage/artifacts lineage/catalog
         lineage/errors lineage/ledger lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace
+        policies/taxonomy
+    """,
+    "disgorge/release/recorded": """
+        disgorge/errors disgorge/facts disgorge/layout disgorge/method disgorge/release disgorge/tracking
+        disgorge/training disgorge/training/code disgorge/training/runners disgorge/workspace_lock lineage/artifacts
+        lineage/catalog lineage/errors lineage/ledger lineage/records lineage/shown lineage/storage lineage/workspace
         policies/taxonomy
     """,
     "disgorge/removal": """

@@ -9,9 +9,9 @@ from typing import Any
 from disgorge.api.holds import settled_lines
 from disgorge.errors import Refused, ReleaseContained, WrongUse
 from disgorge.method import Items
-from disgorge.release.compose import compose_release
-from disgorge.release.composed import Answering, has_recipe
 from disgorge.release.places import places_of, record_place
+from disgorge.release.recorded.compose import compose_release
+from disgorge.release.recorded.composed import Answering, has_recipe
 from disgorge.release.serving import settle
 from disgorge.release.train import contained
 from disgorge.report.images import sample_grid

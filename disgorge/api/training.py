@@ -12,10 +12,10 @@ from disgorge.method import Blueprint, ModelSpec
 from disgorge.release.attest import Outcome, Part, attest_again, attest_releases
 from disgorge.release.check import LayoutCost, ModelCheck, check_model, cost_of_layouts
 from disgorge.release.expected_cost import read_rate
-from disgorge.release.own_function import function as function
 from disgorge.release.patterns import resolved
-from disgorge.release.recorded import accept_component, attest_component
-from disgorge.release.side_by_side import Measured, measure
+from disgorge.release.recorded.attest import accept_component, attest_component
+from disgorge.release.recorded.own_function import function as function
+from disgorge.release.recorded.side_by_side import Measured, measure
 from disgorge.release.train import Model, change_of_code, lay_out, train_releases
 from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words

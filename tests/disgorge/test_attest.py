@@ -14,7 +14,7 @@ from disgorge.audit.rules import audit
 from disgorge.errors import BadModel, ReleaseContained, WrongUse
 from disgorge.method import ModelSpec
 from disgorge.release.attest import Outcome, attest_releases, beside
-from disgorge.release.recorded import attest_component
+from disgorge.release.recorded.attest import attest_component
 from disgorge.request.holds.hold import hold_request
 from disgorge.training.recipe import Done, Job, OnProgress, unseen
 from disgorge.training.sandbox.levels import Level

@@ -14,11 +14,11 @@ from disgorge.facts import ComponentAcceptedFact
 from disgorge.method import ModelSpec
 from disgorge.plan.plan import Action
 from disgorge.release.attest import Outcome, attest_releases, beside
-from disgorge.release.compose import Composed, compose_release
-from disgorge.release.composed import Answering
-from disgorge.release.own_function import function
-from disgorge.release.recorded import accept_component, attest_component
-from disgorge.release.side_by_side import measure
+from disgorge.release.recorded.attest import accept_component, attest_component
+from disgorge.release.recorded.compose import Composed, compose_release
+from disgorge.release.recorded.composed import Answering
+from disgorge.release.recorded.own_function import function
+from disgorge.release.recorded.side_by_side import measure
 from disgorge.request.workflow.filing import deny_request
 from disgorge.request.workflow.plan_request import plan_request, plan_requests
 from disgorge.tracking.registry import Registrar

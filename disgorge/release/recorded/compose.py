@@ -12,7 +12,7 @@ from pathlib import Path
 from disgorge.errors import BadModel, WrongUse
 from disgorge.method import RECORDED
 from disgorge.release.attest import refuse_contained
-from disgorge.release.composed import (
+from disgorge.release.recorded.composed import (
     Answering,
     code_that_answers,
     composition_of,

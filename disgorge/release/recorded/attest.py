@@ -15,7 +15,7 @@ from disgorge.facts import ComponentAcceptedFact
 from disgorge.layout import blueprint_name, component_name
 from disgorge.method import Blueprint, ModelSpec, recipe_for
 from disgorge.release.attest import NEEDED, Outcome, Runs, beside, differing, key_of, refuse_contained
-from disgorge.release.compose import put_in_place
+from disgorge.release.recorded.compose import put_in_place
 from disgorge.release.train import lay_out, shards_for
 from disgorge.tracking.registry import Registrar, registry_or_none
 from disgorge.training.code.kept import keep_code

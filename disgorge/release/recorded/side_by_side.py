@@ -12,7 +12,7 @@ from pathlib import Path
 from disgorge.errors import DisgorgeError
 from disgorge.layout import component_name
 from disgorge.method import Items, ModelSpec
-from disgorge.release.recorded import blueprint_for
+from disgorge.release.recorded.attest import blueprint_for
 from disgorge.release.train import lay_out
 from disgorge.training.answer import Question
 from disgorge.training.ask import Answered, ask, question_about
