@@ -48,6 +48,29 @@ class Private:
         """Return the pseudonym of a person or an account, 64 hexadecimal characters: one for all spellings."""
         return self._mark("pseudonym.key", normalized_name(name))
 
+    def subject(self, name: str) -> str:
+        """Return what selects a person who is called so, or has this id: a pseudonym, a colon and the mark of the id.
+
+        Of a column of names it selects every spelling, of a column of ids just this one.
+        """
+        return f"{self.pseudonym(name)}:{self._id_mark(name)}"
+
+    def written(self, subject: str, *, is_id: bool) -> str | None:
+        """Return how a subject was written: ``id`` and its mark, or ``name`` and the beginning of one.
+
+        None is a name that was written as it is compared, or one that was recorded before this was kept. A mark that
+        says ``id`` is part of who the item is about: only the same id selects it.
+        """
+        if is_id:
+            return f"id {self._id_mark(subject)}"
+        name = unicodedata.normalize("NFC", subject)
+        return (
+            None if name == normalized_name(subject) else f"name {self._mark('pseudonym.key', f'written {name}')[:16]}"
+        )
+
+    def _id_mark(self, text: str) -> str:
+        return self._mark("pseudonym.key", f"id {unicodedata.normalize('NFC', text).strip()}")
+
     def keyed(self, text: str) -> str:
         """Return the keyed mark of a text as it is, each byte counting."""
         return self._mark("pseudonym.key", text)
@@ -125,8 +148,8 @@ class Private:
 def normalized_name(name: str) -> str:
     r"""Return a person's name without what is not seen or not meant: case, width, spaces, invisible characters.
 
-    A request that missed half of a name's spellings would be a false removal. The cost: account names that differ in
-    case only are one person, and are removed together. A name of which nothing is left stays as it is.
+    A request that missed half of a name's spellings would be a false removal. Ids are told apart by what is recorded
+    beside the pseudonym (:meth:`Private.written`). A name of which nothing is left stays as it is.
 
     >>> normalized_name(" Ann\u200b  LEE ") == normalized_name("ann lee")
     True

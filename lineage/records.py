@@ -55,7 +55,8 @@ class Item:
 
     ``digest`` covers every byte that training may read (content and label or caption), not ``key``, ``subject`` or
     ``source``. ``subject`` is a keyed pseudonym, never a name. ``n_bytes`` counts the content's bytes. ``likeness`` is
-    a hash by which near-duplicates are known (:mod:`lineage.perceptual_hash`), where one was asked for.
+    a hash by which near-duplicates are known (:mod:`lineage.perceptual_hash`), where one was asked for. ``written``
+    says by keyed marks how the subject was written, and whether that is an id (:meth:`.Private.written`).
     """
 
     digest: str
@@ -65,6 +66,12 @@ class Item:
     license: str | None
     n_bytes: int
     likeness: str | None = None
+    written: str | None = None
+
+    @property
+    def is_id(self) -> bool:
+        """Whether the subject is an id, so that what is written otherwise is another person."""
+        return (self.written or "").startswith("id ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +215,8 @@ class Release:
 class Selector:
     """One condition that picks items: a field of the manifest and the value it must have.
 
-    ``field`` is one of :data:`SELECTABLE`. A subject's value is its pseudonym.
+    ``field`` is one of :data:`SELECTABLE`. A subject's value is what :meth:`lineage.private.Private.subject` makes of a
+    name or an id; a pseudonym alone selects every id that folds to it as well.
     """
 
     field: str
@@ -263,7 +271,8 @@ class Impact:
     """What a set of selectors touches, as of one head of the ledger. Read-only; every path kept.
 
     ``affected`` is in dependency order (inputs first). ``retained`` are live components of the releases hit that the
-    forget set did not reach. ``duplicates`` counts rows found only because their bytes equal a selected item's.
+    forget set did not reach. ``duplicates`` counts rows found only because their bytes equal a selected item's,
+    ``spellings`` the ways in which the persons are written, where some person is in several.
     ``lineage_head`` is the digest of the last fact that changed lineage: a plan made from this impact is stale when
     it moves.
     """
@@ -280,6 +289,7 @@ class Impact:
     """The licenses of the items themselves, as spelled; filled for a decision only, since nothing else reads them."""
     artifacts: tuple[Artifact, ...] = field(default=(), metadata={LEFT_OUT: True})
     """The live artifacts that are selected: each goes as a whole."""
+    spellings: int = field(default=0, metadata={LEFT_OUT: True})
 
     @property
     def hits_core(self) -> bool:

@@ -129,6 +129,10 @@ class Workspace:
         """Return the pseudonym of a person, however spelled: keyed, so that no list of names leads to it."""
         return self.private.pseudonym(name)
 
+    def subject(self, name: str) -> str:
+        """Return the value of a selector for a person, by name in any spelling or by just this id; keyed as well."""
+        return self.private.subject(name)
+
     def mark_withdrawn(self, items: Iterable[str]) -> int:
         """Remember that these items, by digest, must not come back; return how many items that is said of by now."""
         with self.ledger.journal.writing():

@@ -2,8 +2,8 @@
 
 import datetime as dt
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from disgorge.errors import WrongUse
@@ -28,6 +28,7 @@ from disgorge.request.workflow.filing import file_request as record
 from disgorge.result import Result, require_reason, several, with_words
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.selection import selected_artifacts
+from lineage.plural import counted
 from lineage.records import Json, Selector, is_unicode, plain
 from lineage.shown import Attention
 from lineage.workspace import Workspace
@@ -167,7 +168,7 @@ def require_match(workspace: Workspace, selectors: Sequence[Selector]) -> None:
     if asked_before(workspace, selectors):
         return  # no mistake in typing: it is asked again
     asked = ", ".join(f"{selector.field} {_shown(selector)}" for selector in selectors)
-    holders = "".join(f"; {words}" for words in keepers(workspace, selectors))
+    holders = "".join(f"; {words}" for words in (*ids_alike(workspace, selectors), *keepers(workspace, selectors)))
     raise WrongUse(
         f"no item is selected by {asked}; correct it, or record the request all the same with --unmatched, to be "
         f"denied as no-match{holders}"
@@ -189,7 +190,26 @@ def doubts(workspace: Workspace, request: RemovalRequest) -> tuple[str, ...]:
     if nothing:
         warnings[-1] += "; the request is recorded and will be denied as no-match"
         warnings += keepers(workspace, selectors)
+    warnings += ids_alike(workspace, selectors)
     return tuple(warnings)
+
+
+def ids_alike(workspace: Workspace, selectors: Sequence[Selector]) -> Iterator[str]:
+    """Yield in words how many items have an id that differs from a selected one in case or spaces alone."""
+    with Catalog.of(workspace) as catalog:
+        for selector in selectors:
+            folded, _, mark = selector.value.partition(":")
+            if selector.field != "subject" or not mark:
+                continue
+            alike, these = (
+                frozenset[str]().union(*catalog.selected([each]).values())
+                for each in (replace(selector, value=folded), selector)
+            )
+            if more := len(alike - these):
+                yield (
+                    f"{counted(more, 'item')} of ids that differ from (pseudonym {folded[:12]}) in case or "
+                    "spaces alone are of other persons, and not selected; if an id was mistyped, correct it"
+                )
 
 
 def _shown(selector: Selector) -> str:

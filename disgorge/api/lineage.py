@@ -52,7 +52,7 @@ def trace(
     ``start`` is an item (digest or key), a shard, a component or a release; the name of a person with ``subject``.
     ``references`` lists those of probes too, ``svg`` is a file to draw it into.
     """
-    named = workspace.pseudonym(start) if subject else start
+    named = workspace.subject(start) if subject else start
     both = up == down
     try:
         with Catalog.of(workspace) as catalog:

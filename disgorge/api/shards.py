@@ -53,6 +53,8 @@ def add_shards(
     name: str | None = None,
     key: str | None = None,
     subject: str | None = None,
+    subject_id: str | None = None,
+    subject_name: str | None = None,
     source_column: str | None = None,
     license_column: str | None = None,
     fields: str | Sequence[str] | None = None,
@@ -75,22 +77,24 @@ def add_shards(
     """Read files or folders and record each as a shard, or as several, if it passes its checks: all of it, or none.
 
     ``key``, ``subject``, ``source_column`` and ``license_column`` name columns with each item's key, person, source and
-    license; ``source`` and ``license`` are those of all items. ``fields`` are the columns that training reads,
-    ``basis`` the legal basis, ``core`` declares the items not removable. ``rules`` is a JSON file with what the data
-    must be beyond the usual, ``likeness`` is ``image:FIELD`` or ``text:FIELD``. ``dvc=False`` leaves the content out of
-    DVC. ``on_added`` hears of each shard as soon as it is recorded.
+    license; ``source`` and ``license`` are those of all items. Whether ``subject`` holds names, which are compared
+    without case and spaces, or ids is guessed and said; ``subject_id`` and ``subject_name`` say it. ``fields``
+    are the columns that training reads, ``basis`` the legal basis, ``core`` declares the items not removable. ``rules``
+    is a JSON file with what the data must be beyond the usual, ``likeness`` is ``image:FIELD`` or ``text:FIELD``.
+    ``dvc=False`` leaves the content out of DVC. ``on_added`` hears of each shard as soon as it is recorded.
 
     ``by`` makes a shard for each value of a column, or, ``into`` so many, by a keyed hash of the value: whoever has one
     value lies in one shard. ``most`` is how many shards a file may come to. ``files`` takes the files of a folder
     whole, as their bytes. ``in_place`` records digests and where the items lie, and copies no content.
     """
     # Long: every option of the command with what it means, then one loop over the files.
-    notes = [
+    notes: list[str | Attention] = [
         Attention(f"{file}: lines were added, so that git takes in no data; what it has already stays in its history")
         for file in ignore_data(workspace.root, home=workspace.home)
     ]
     checked = Rules.read(rules) if rules else None
     named = _named([Path(path) for path in several(paths)], name)
+    subject, by_id = _subject_column(subject, subject_id, subject_name)
     bases, recorded = _bases_of(workspace, named, basis), list[ShardAdded]()
     division = _division(by, into, most)
     for called, path in named.items():
@@ -101,8 +105,9 @@ def add_shards(
             workspace, path, name=called, key=key, subject=subject, source_column=source_column,
             license_column=license_column, fields=several(fields) if fields else None, source=source, license=license,
             legal_basis=bases[called], core=core, check=check, rules=checked, dvc=dvc, likeness=likeness,
-            encoding=encoding, division=division, whole=files, in_place=in_place,
+            encoding=encoding, division=division, whole=files, in_place=in_place, by_id=by_id,
         )  # fmt: skip
+        notes += [f"note: {words}" for words in parts[0].notes]
         for added in parts:
             lines = _added_lines(added) if division is None else _part_lines(added)
             shown = (*notes, *lines, *map(Attention, _license_doubts(workspace, added.shard)))
@@ -110,6 +115,14 @@ def add_shards(
             on_added(recorded[-1])
             notes.clear()
     return tuple(recorded)
+
+
+def _subject_column(guessed: str | None, ids: str | None, names: str | None) -> tuple[str | None, bool | None]:
+    """Return the column that names persons, and whether it holds ids, None where its values are to tell."""
+    given = [column for column in (guessed, ids, names) if column is not None]
+    if len(given) > 1:
+        raise WrongUse("give one of --subject, --subject-id and --subject-name: one column says whose an item is")
+    return (given[0] if given else None), True if ids is not None else False if names is not None else None
 
 
 def _division(by: str | None, into: int | None, most: int) -> Division | None:
@@ -252,7 +265,8 @@ def _people(workspace: Workspace, shard: Shard) -> int | None:
     """Return how many people a shard's items name; None for a shard that was withdrawn, whose manifest is gone."""
     if not workspace.manifest_path(shard.digest).exists():
         return None
-    return len({row.subject for row in shard_rows(workspace, shard.digest)} - {None})
+    rows = shard_rows(workspace, shard.digest)
+    return len({(row.subject, row.written if row.is_id else None) for row in rows if row.subject is not None})
 
 
 def _about(shard: Shard) -> list[tuple[str, object]]:

@@ -39,7 +39,7 @@ Ground = Annotated[Defect | None, option("--ground", "What is wrong with the dat
 Regime = Annotated[
     Many, option("--regime", "Under which rules: gdpr, contract, ...; repeat it for several laws at once.")
 ]
-Subject = Annotated[Many, option("--subject", "Select a person's items; kept as a pseudonym.")]
+Subject = Annotated[Many, option("--subject", "Select a person's items, by name or id; kept as a pseudonym.")]
 Source = Annotated[Many, option("--source", "Select by source.")]
 Shard = Annotated[Many, option("--shard", "Select by shard.")]
 ByArtifact = Annotated[Many, option("--artifact", "Select an artifact, by name or digest.")]

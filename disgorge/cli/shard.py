@@ -18,6 +18,10 @@ def add(
     name: Annotated[Text, option("--name", "What the shard is called from now on; by default as its file is.")] = None,
     key: Annotated[Text, option("--key", "Column with each item's key.")] = None,
     subject: Annotated[Text, option("--subject", "Column that names a person; only a pseudonym is kept.")] = None,
+    subject_id: Annotated[Text, option("--subject-id", "The same, of ids: case counts, each writing is one.")] = None,
+    subject_name: Annotated[
+        Text, option("--subject-name", "The same, of names: case and spaces do not count.")
+    ] = None,
     source_column: Annotated[Text, option("--source-column", "Column with each source.")] = None,
     license_column: Annotated[Text, option("--license-column", "Column with each license.")] = None,
     fields: Annotated[Many, option("--fields", "Columns that training reads: a,b or repeated.", "--field")] = None,
@@ -46,10 +50,11 @@ def add(
     """Read files or folders and record each as a shard, or as several, if it passes its checks: all of it, or none."""
     columns = [field.strip() for given in fields or () for field in given.split(",")]
     recorded = api.shards.add_shards(
-        api.workspace.open_workspace(), paths, name=name, key=key, subject=subject, source_column=source_column,
-        license_column=license_column, fields=columns or None, source=source, license=license, basis=basis, core=core,
-        check=not no_check, rules=rules, dvc=False if no_dvc else None, likeness=likeness, encoding=encoding,
-        by=by, into=into, most=most, files=files, in_place=in_place,
+        api.workspace.open_workspace(), paths, name=name, key=key, subject=subject, subject_id=subject_id,
+        subject_name=subject_name, source_column=source_column, license_column=license_column, fields=columns or None,
+        source=source, license=license, basis=basis, core=core, check=not no_check, rules=rules,
+        dvc=False if no_dvc else None, likeness=likeness, encoding=encoding, by=by, into=into, most=most, files=files,
+        in_place=in_place,
         on_added=lambda added: show.told(added.shown, quiet=as_json),
     )  # fmt: skip
     if as_json:

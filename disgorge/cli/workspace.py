@@ -34,7 +34,7 @@ def trace(
     ],
     up: Annotated[bool, option("--up", "Only what it learned from.")] = False,
     down: Annotated[bool, option("--down", "Only what learned from it.")] = False,
-    subject: Annotated[bool, option("--subject", "START is the name of a person.")] = False,
+    subject: Annotated[bool, option("--subject", "START is the name or id of a person.")] = False,
     every: References = False,
     svg: Svg = None,
     as_json: AsJson = False,

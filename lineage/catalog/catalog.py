@@ -3,7 +3,7 @@
 ::
 
     with Catalog.of(workspace) as catalog:
-        impact = catalog.impact([Selector("subject", workspace.pseudonym("Ada"))])
+        impact = catalog.impact([Selector("subject", workspace.subject("Ada"))])
 
 It answers as of one head of the ledger and never changes anything. A component is affected when a chain of uses, in any
 role and through retired components too, leads to it from a withdrawn artifact, from a shard that holds a withdrawn
@@ -228,7 +228,7 @@ class Catalog:
             hit for hit in released if not touched.isdisjoint(m.component for m in hit.composition.members)
         )
         members = {(m.name, m.component) for found in releases for m in found.composition.members}
-        items, subjects, duplicates = forget.counts()
+        items, subjects, duplicates, spellings = forget.counts()
         return Impact(
             lineage_head=self.lineage_head,
             shards=changes,
@@ -238,6 +238,7 @@ class Catalog:
             items=items,
             subjects=subjects,
             duplicates=duplicates,
+            spellings=spellings,
             artifacts=tuple(artifact for artifact in self.artifacts() if artifact.digest in going),
         )
 
@@ -246,7 +247,7 @@ class Catalog:
     def trace(self, start: str, *, up: bool, down: bool) -> Trace:
         """Return what learned from ``start`` (down), what it learned from (up), or both.
 
-        ``start`` is the digest or key of an item, a subject's pseudonym, the name or digest of a shard, artifact or
+        ``start`` is the digest or key of an item, what selects a subject, the name or digest of a shard, artifact or
         component, or a release (``name`` or ``name@alias``); where it is several of these, all count. The beginning of
         a digest will do. A name means what is live, or what once was if nothing is. Downwards, what is retired or
         withdrawn is shown where something live came of it. Raises :class:`~lineage.errors.UnknownRecord`.
@@ -287,7 +288,7 @@ class Catalog:
             raise UnknownRecord(f"nothing is recorded under {text[:40]!r}, which is not Unicode; write it in UTF-8")
         if not _BEGINNING.fullmatch(text) or text in self._names():
             return text
-        if self._ask("select 1 from item where key = ? limit 1", text):
+        if self._ask("select 1 from item where nfc_normalize(key) = nfc_normalize(?) limit 1", text):
             return text
         recorded = (*self._state.shards, *self._state.artifacts, *self._state.components)
         found = {digest for _, digest in recorded if digest.startswith(text)}

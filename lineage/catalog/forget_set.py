@@ -36,7 +36,7 @@ class ForgetSet:
                 from item i join shard s on s.digest = i.shard and s.live
                 where ({where}) or i.digest in (select unnest($also::varchar[]))
             )
-            select shard, digest, subject, license, rowid in (select row from direct) as direct
+            select shard, digest, subject, written, license, rowid in (select row from direct) as direct
             from item where digest in (select digest from direct)
             """,
             values | {"also": sorted(also)},
@@ -65,11 +65,25 @@ class ForgetSet:
         ).fetchall()
         return tuple(license for (license,) in rows)
 
-    def counts(self) -> tuple[int, int, int]:
-        """Return how many different items, how many different subjects, and how many rows only their bytes selected."""
-        sql = "select count(distinct digest), count(distinct subject), count(*) filter (not direct) from forget"
-        items, subjects, duplicates = self._connection.execute(sql).fetchall()[0]
-        return items, subjects, duplicates
+    def counts(self) -> tuple[int, int, int, int]:
+        """Return how many items, persons, rows that only their bytes selected, and written forms of the persons' names.
+
+        Items count once however often they are there. Ids that fold to one name are persons of their own, and a name
+        that was recorded without saying how it is written may be any of them. Forms are 0 where each person has one.
+        """
+        sql = """
+            with form as (select distinct subject, written from forget where subject is not null),
+            person as (
+                select subject, count(*) as forms,
+                    greatest(count(written) filter (written like 'id %'), 1) as persons
+                from form group by subject
+            )
+            select count(distinct digest), (select coalesce(sum(persons), 0)::bigint from person),
+                count(*) filter (not direct), (select coalesce(sum(forms), 0)::bigint from person)
+            from forget
+        """
+        items, subjects, duplicates, forms = self._connection.execute(sql).fetchall()[0]
+        return items, subjects, duplicates, forms if forms > subjects else 0
 
     def changes(self) -> tuple[ShardChange, ...]:
         """Return what becomes of every live shard that holds a row of ``forget``."""

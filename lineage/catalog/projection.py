@@ -29,7 +29,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",  # an extension is a download, and this works offline
     "autoload_known_extensions": "false",
 }
-_COLUMNS = "digest, key, subject, source, license, n_bytes"
+_COLUMNS = "digest, key, subject, source, license, n_bytes, written"
 _MOST_KEPT = 2
 
 
@@ -131,7 +131,14 @@ class Projection:
 
         try:
             self._connection.execute(
-                f"insert into item select ?, {_COLUMNS} from read_parquet(?)", [digest, glob.escape(str(path))]
+                f"""
+                insert into item
+                select ?, {_COLUMNS} from (
+                    select null::varchar as written where false union all by name
+                    select * from read_parquet(?)
+                )
+                """,
+                [digest, glob.escape(str(path))],
             )
         except duckdb.Error as problem:
             raise _damaged(path, name) from problem

@@ -8,5 +8,6 @@ create table shard (
 
 -- One manifest row of a live shard. Withdrawn shards are left out, so that no projection names what was removed.
 create table item (
-    shard varchar, digest varchar, key varchar, subject varchar, source varchar, license varchar, n_bytes bigint
+    shard varchar, digest varchar, key varchar, subject varchar, source varchar, license varchar, n_bytes bigint,
+    written varchar
 );

@@ -12,14 +12,23 @@ from lineage.records import SELECTABLE, Artifact, Item, Selector, Shard
 
 _MATCHES = {
     "item": "i.digest in (select unnest({0}::varchar[]))",
-    "key": "i.key in (select unnest({0}::varchar[]))",
-    "subject": "i.subject in (select unnest({0}::varchar[]))",
-    "source": "coalesce(i.source, s.source) in (select unnest({0}::varchar[]))",
+    "key": "nfc_normalize(i.key) in (select nfc_normalize(unnest({0}::varchar[])))",
+    "subject": """(
+        i.subject in (select unnest({0}::varchar[]))
+        or i.subject || ':' || substr(i.written, 4) in (select unnest({0}::varchar[]))
+        or (coalesce(i.written, '') not like 'id %'
+            and i.subject in (select split_part(unnest({0}::varchar[]), ':', 1)))
+    )""",
+    "source": "nfc_normalize(coalesce(i.source, s.source)) in (select nfc_normalize(unnest({0}::varchar[])))",
     "license": "coalesce(i.license, s.license) in (select unnest({0}::varchar[]))",
     "shard": "(s.name in (select unnest({0}::varchar[])) or s.digest in (select unnest({0}::varchar[])))",
     "artifact": "({0}::varchar[] is null)",
 }
-"""What a selector compares; an item that names no source or license has its shard's, and none is in an artifact."""
+"""What a selector compares; an item that names no source or license has its shard's, and none is in an artifact.
+
+A subject is a pseudonym, or one with the mark of an id (:meth:`lineage.private.Private.subject`): of items whose
+subject is an id, only those with that very id are selected by it.
+"""
 
 
 def condition(selectors: Sequence[Selector]) -> tuple[str, dict[str, list[str]]]:
@@ -72,7 +81,7 @@ def selected_items(tables: Iterable[tuple[Shard, Sequence[Item]]], selectors: Se
     shards, items = [], []
     for place, (shard, rows) in enumerate(tables):
         shards.append((place, shard.name, shard.digest, shard.source, shard.license))
-        items += [(place, row.digest, row.key, row.subject, row.source, row.license) for row in rows]
+        items += [(place, row.digest, row.key, row.subject, row.source, row.license, row.written) for row in rows]
     if not items:
         return frozenset()
 
@@ -82,7 +91,7 @@ def selected_items(tables: Iterable[tuple[Shard, Sequence[Item]]], selectors: Se
 
     with duckdb.connect(":memory:") as connection:
         connection.register("shard", table(shards, "name", "digest", "source", "license"))
-        connection.register("item", table(items, "digest", "key", "subject", "source", "license"))
+        connection.register("item", table(items, "digest", "key", "subject", "source", "license", "written"))
         found = connection.execute(
             f"select distinct i.digest from item i join shard s using (place) where {where}", values
         ).fetchall()

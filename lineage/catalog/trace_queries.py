@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lineage.catalog.influence import in_order
+from lineage.catalog.selection import condition
 from lineage.catalog.trace import Edge, Node, Trace
 from lineage.ledger.state import Entry, State, cut_from, reachable
 from lineage.plural import counted
-from lineage.records import Artifact, Component, Role, Shard
+from lineage.records import Artifact, Component, Role, Selector, Shard
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,14 +77,19 @@ def _starts(state: State, items: "duckdb.DuckDBPyConnection", start: str) -> tup
     nodes = list(_nodes(state, live or {id_ for id_, _ in ids}).values())
     edges: list[Edge] = []
     held = items.execute(
-        "select digest, key, shard from item where digest = $1 or key = $1 order by digest, key, shard", [start]
+        """
+        select digest, key, shard from item where digest = $1 or nfc_normalize(key) = nfc_normalize($1)
+        order by digest, key, shard
+        """,
+        [start],
     ).fetchall()
     for digest, key, shard in held:
         if digest not in {node.id for node in nodes}:
             nodes.append(Node(digest, "item", key, "live", ""))
         edges.append(Edge(digest, shard, "in"))
-    of_subject = "select shard, count(*) from item where subject = ? group by shard order by shard"
-    if counts := items.execute(of_subject, [start]).fetchall():
+    where, values = condition([Selector("subject", start)])
+    of_subject = f"select i.shard, count(*) from item i where {where} group by i.shard order by i.shard"
+    if counts := items.execute(of_subject, values).fetchall():
         nodes.append(Node(start, "subject", start[:10], "live", counted(sum(n for _, n in counts), "item")))
         edges += [Edge(start, shard, "in") for shard, _ in counts]
     return nodes, edges

@@ -9,7 +9,7 @@ Choice(key='key', subject='who', source=None, license=None, fields=('x',), by=No
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,13 +98,15 @@ class Choice:
 class Columns:
     """What a reader found: content by field, shape (items, ...), and the other parts as text, None where empty.
 
-    ``rows`` says where each item stood ("line 7", a file's name); empty means by number, from 0.
+    ``rows`` says where each item stood ("line 7", a file's name); empty means by number, from 0. ``roles`` are the
+    columns that play a part, by part, where the file names its columns.
     """
 
     origin: str
     content: dict[str, NDArray[Any]]
     text: dict[str, Text] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, row: int) -> str:
         """Return how to find an item in the file it came from."""

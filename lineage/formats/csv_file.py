@@ -49,6 +49,7 @@ def read_csv(
         },
         text={role: tuple(cell or None for cell in cells[name]) for role, name in settled.roles().items()},
         rows=rows,
+        roles=settled.roles(),
     )
 
 

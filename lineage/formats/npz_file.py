@@ -60,6 +60,7 @@ def read_npz(path: Path, choice: Choice, *, limit: int) -> Columns:
         origin=origin,
         content={name: arrays[name] for name in settled.fields or ()},
         text={role: _text(role, arrays[name], origin) for role, name in settled.roles().items()},
+        roles=settled.roles(),
     )
 
 

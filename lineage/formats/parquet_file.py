@@ -53,6 +53,7 @@ def read_parquet(path: Path, choice: Choice, *, limit: int, kinds: Mapping[str, 
                 for name in settled.fields or ()
             },
             text={role: _text(table.column(name), role, origin, limit) for role, name in settled.roles().items()},
+            roles=settled.roles(),
         )
     except _BROKEN as problem:
         said = str(problem).splitlines() or [type(problem).__name__]

@@ -12,12 +12,14 @@ Rules kept here:
 - nothing is written, and nothing is taken in part: one bad item refuses the file;
 - no value among numbers (an empty cell, a null, any NaN) is NaN in one spelling of its bits, so an item has one digest;
 - a person's name stays in this value, in memory: :mod:`lineage.shards.add` turns it into a pseudonym before it stores;
-- without a column for the key, the key is the row's number as text, from 0.
+- without a column for the key, the key is the row's number as text, from 0;
+- keys, sources and licenses are held in Unicode's form NFC: what reads the same is the same.
 """
 
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,6 +31,7 @@ from lineage.formats.csv_file import read_csv
 from lineage.formats.folder import read_folder
 from lineage.formats.npz_file import read_npz
 from lineage.formats.parquet_file import read_parquet
+from lineage.formats.subjects import is_of_ids, whole_numbers
 from lineage.records import is_unicode
 from lineage.storage.content import as_arrays
 from lineage.storage.size_limits import LIMIT
@@ -38,12 +41,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_GUESSED = {
+    True: "the values of '{0}' are read as ids: each writing is another person (--subject-name {0} for names)",
+    False: "the values of '{0}' are read as names: case and spaces do not count (--subject-id {0} for ids)",
+}
+"""What is said of subjects, by whether they were taken for ids."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Items in the order they came: content by field, shape (items, ...), and what is known of each.
 
-    ``subjects`` are as they were given, not yet pseudonyms. ``rows`` says where each item stood, for messages.
+    ``subjects`` are as they were given, not yet pseudonyms; ``by_id`` tells whether they are ids. ``rows`` says where
+    each item stood, for messages; ``notes`` how columns were understood, where that was guessed.
     """
 
     origin: str
@@ -55,6 +65,8 @@ class Intake:
     rows: tuple[str, ...]
     by: Text | None = None
     """The value of each in the column to divide by, if one was asked for."""
+    by_id: bool = False
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -69,6 +81,7 @@ def read_file(
     license: str | None = None,
     fields: Sequence[str] | None = None,
     by: str | None = None,
+    by_id: bool | None = None,
     encoding: str = "utf-8",
     whole: bool = False,
     in_place: bool = False,
@@ -77,7 +90,8 @@ def read_file(
     """Return the items of a file or folder.
 
     ``key``, ``subject``, ``source`` and ``license`` name columns (a column of just that name needs no naming);
-    ``fields`` names the content, else it is all the rest; ``by`` is read as text besides. ``encoding`` is for CSV.
+    ``fields`` names the content, else it is all the rest; ``by`` is read as text besides. ``by_id`` says whether the
+    subjects are ids; None guesses it (:mod:`lineage.formats.subjects`). ``encoding`` is for CSV.
     ``whole`` takes a folder's files as their bytes, or with ``in_place`` as paths. ``limit`` is in bytes, unpacked.
 
     Raises ``BadInput`` for anything that cannot be taken in whole: what, where and what to do.
@@ -85,7 +99,8 @@ def read_file(
     path = Path(path)
     choice = Choice(key, subject, source, license, None if fields is None else tuple(fields), by)
     with _reading(path):
-        return settle(_columns(path, choice, encoding=encoding, limit=limit, whole=whole, in_place=in_place))
+        columns = _columns(path, choice, encoding=encoding, limit=limit, whole=whole, in_place=in_place)
+        return settle(columns, by_id=by_id)
 
 
 def read_again(
@@ -151,12 +166,16 @@ def rows_of(intake: Intake, rows: Sequence[int]) -> Intake:
     def of(values: tuple[T, ...]) -> tuple[T, ...]:
         return tuple(values[row] for row in rows)
 
-    content = {name: array[list(rows)] for name, array in intake.content.items()}
-    by = of(intake.by) if intake.by is not None else None
-    return Intake(
-        intake.origin, content, of(intake.keys), of(intake.subjects), of(intake.sources), of(intake.licenses),
-        of(intake.rows), by,
-    )  # fmt: skip
+    return replace(
+        intake,
+        content={name: array[list(rows)] for name, array in intake.content.items()},
+        keys=of(intake.keys),
+        subjects=of(intake.subjects),
+        sources=of(intake.sources),
+        licenses=of(intake.licenses),
+        rows=of(intake.rows),
+        by=of(intake.by) if intake.by is not None else None,
+    )
 
 
 def from_arrays(
@@ -166,15 +185,16 @@ def from_arrays(
     subjects: Sequence[str | None] | None = None,
     sources: Sequence[str | None] | None = None,
     licenses: Sequence[str | None] | None = None,
+    by_id: bool | None = None,
     origin: str = "arrays",
 ) -> Intake:
     """Return items that are in memory already, under the same checks as a file's."""
     given = {"key": keys, "subject": subjects, "source": sources, "license": licenses}
     text = {role: tuple(values) for role, values in given.items() if values is not None}
-    return settle(Columns(origin, {name: np.asarray(values) for name, values in content.items()}, text))
+    return settle(Columns(origin, {name: np.asarray(values) for name, values in content.items()}, text), by_id=by_id)
 
 
-def settle(columns: Columns) -> Intake:
+def settle(columns: Columns, *, by_id: bool | None = None) -> Intake:
     """Return what a reader found as items; ``BadInput`` for none, for infinite numbers, and for one without a key."""
     try:
         content = as_arrays(columns.content)
@@ -200,17 +220,39 @@ def settle(columns: Columns) -> Intake:
             if (empty := np.isnan(array)).any():
                 content[name] = array.copy()
                 content[name][empty] = np.nan  # one sign and payload: those are bytes, and so in a digest
+    text, notes = _as_meant(columns.text)
     nothing = (None,) * items
-    keys = columns.text.get("key", tuple(str(row) for row in range(items)))
+    subjects = text.get("subject", nothing)
+    if by_id is None and any(subjects):
+        by_id = is_of_ids(subjects)
+        notes.append(_GUESSED[by_id].format(columns.roles.get("subject", "subject")))
+    keys = text.get("key", tuple(str(row) for row in range(items)))
     if None in keys:
         raise BadInput(f"{columns.origin}: {columns.where(keys.index(None))} has no key; give every item one")
     return Intake(
         origin=columns.origin,
         content=content,
         keys=tuple(str(key) for key in keys),
-        subjects=columns.text.get("subject", nothing),
-        sources=columns.text.get("source", nothing),
-        licenses=columns.text.get("license", nothing),
+        subjects=subjects,
+        sources=text.get("source", nothing),
+        licenses=text.get("license", nothing),
         rows=tuple(columns.where(row) for row in range(items)),
-        by=columns.text.get(BY),
+        by=text.get(BY),
+        by_id=bool(by_id),
+        notes=tuple(notes),
     )
+
+
+def _as_meant(text: Mapping[str, Text]) -> tuple[dict[str, Text], list[str]]:
+    """Return the parts of items, keys and subjects ``7.0`` as ``7`` and all but subjects in NFC, and what to say."""
+    read, notes = dict(text), list[str]()
+    if "key" in read:
+        read["key"] = tuple(None if key is None else str(key) for key in read["key"])
+    for role in ("key", "subject"):
+        if role in read and (whole := whole_numbers(read[role])) is not None:
+            read[role] = whole
+            notes.append(f"each {role} is read as a whole number: 7.0 is 7")
+    for role in ("key", "source", "license"):
+        if role in read:
+            read[role] = tuple(value and unicodedata.normalize("NFC", value) for value in read[role])
+    return read, notes

@@ -64,6 +64,7 @@ class FileTerms(Terms, total=False):
     source_column: str | None
     license_column: str | None
     fields: Sequence[str] | None
+    by_id: bool | None
     encoding: str
     whole: bool
     in_place: bool
@@ -86,6 +87,7 @@ def add_file(
     source_column: str | None = None,
     license_column: str | None = None,
     fields: Sequence[str] | None = None,
+    by_id: bool | None = None,
     encoding: str = "utf-8",
     whole: bool = False,
     in_place: bool = False,
@@ -109,6 +111,7 @@ def add_file(
             license=license_column,
             fields=fields,
             by=division.column if division else None,
+            by_id=by_id,
             encoding=encoding,
             whole=whole,
             in_place=in_place,
@@ -181,7 +184,9 @@ def _items(
     """Return manifest rows and digests in the order the items came, persons turned into pseudonyms."""
     digests = item_digests(intake.content)
     alike = _likenesses(intake, likeness) if likeness is not None else (None,) * len(digests)
-    pseudonyms = {who: workspace.pseudonym(who) for who in set(intake.subjects) if who is not None}
+    people = set(intake.subjects) - {None}
+    pseudonyms = {who: workspace.pseudonym(who) for who in people if who is not None}
+    written = {who: workspace.private.written(who, is_id=intake.by_id) for who in people if who is not None}
     items = tuple(
         Item(
             digest=digest,
@@ -191,6 +196,7 @@ def _items(
             license=intake.licenses[row] or license,
             n_bytes=size,
             likeness=alike[row],
+            written=None if who is None else written[who],
         )
         for row, (digest, size) in enumerate(zip(digests, item_sizes(intake.content), strict=True))
     )

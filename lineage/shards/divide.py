@@ -15,13 +15,15 @@ Rules kept here:
 - an item is the same item, with the same digest, however its file is divided;
 - by hash, one value lies in one shard, and in the one of the same number of every other file that is divided into as
   many: a file that comes later does not move what is there. The key is in ``private/``, so no number tells a name;
-- values are hashed as persons' names are compared: a name in other letters or spaces is the same one;
+- values are hashed as persons' names are compared: a name in other letters or spaces is the same one. Ids that differ
+  in these alone lie in one shard by hash, where each goes on being a person of its own;
 - a shard's name stands in the ledger for good, so it is made of a value only where that names no person: of a subject
   or a key it is made of the keyed mark.
 """
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -95,7 +97,10 @@ def divide(
                 "made of one file; divide by hash (--into 8), or allow more (--most)"
             )
         keyed = division.by in ("subject", "key")
-        named = _marked(workspace, given, name) if keyed else _spelled(given, name, division.by, intake.origin)
+        by_id = division.by == "subject" and intake.by_id
+        named = (
+            _marked(workspace, given, name, by_id=by_id) if keyed else _spelled(given, name, division.by, intake.origin)
+        )
     rows: dict[str, list[int]] = {}
     for row, value in enumerate(values):
         rows.setdefault(named[value or ""], []).append(row)
@@ -120,8 +125,15 @@ def _numbered(workspace: Workspace, values: Mapping[str, None], into: int, name:
     return {value: f"{name}-{number:0{digits}}of{into}" for value, number in numbers.items()}
 
 
-def _marked(workspace: Workspace, values: Mapping[str, None], name: str) -> dict[str, str]:
-    return {value: f"{name}-{workspace.pseudonym(value)[:_MARK]}" for value in values}
+def _marked(workspace: Workspace, values: Mapping[str, None], name: str, *, by_id: bool) -> dict[str, str]:
+    """Return names made of pseudonyms; ids that share one have a shard each, named by the mark of the id."""
+    pseudonyms = {value: workspace.pseudonym(value) for value in values}
+    shared = Counter(pseudonyms.values()) if by_id else Counter[str]()
+    marks = {
+        value: workspace.subject(value).partition(":")[2] if shared[pseudonym] > 1 else pseudonym
+        for value, pseudonym in pseudonyms.items()
+    }
+    return {value: f"{name}-{mark[:_MARK]}" for value, mark in marks.items()}
 
 
 def _spelled(values: Mapping[str, None], name: str, by: str, origin: str) -> dict[str, str]:

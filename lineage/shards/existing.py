@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from unicodedata import normalize
 
 from lineage.errors import BadInput, DigestMismatch, UnknownRecord
 from lineage.formats.read import Intake
@@ -39,18 +40,30 @@ def known_shard(
 def _refuse_other_rows(
     recorded: Sequence[Item], asked: Sequence[Item], other: Shard, origin: str, *, same_name: bool
 ) -> None:
-    """Raise ``BadInput`` unless a manifest already says what is asked; a likeness not asked for again is kept."""
-    bare, bare_asked = (tuple(replace(item, likeness=None) for item in items) for items in (recorded, asked))
-    if bare != bare_asked:
+    """Raise ``BadInput`` unless a manifest already says what is asked; a likeness not asked for again is kept.
+
+    One of before it was kept how subjects are written stays as it is: its subjects are names.
+    """
+    written = any(item.written for item in recorded)
+    if _bare(recorded, written=written) != _bare(asked, written=written):
         raise BadInput(
             f"{origin}: these very items are recorded as shard '{other.name}' with other keys, subjects, sources "
             "or licenses; record each item once, or in a shard that differs"
         )
-    if tuple(recorded) != tuple(asked) and not (same_name and asked == bare_asked):
+    alike, asked_alike = ([item.likeness for item in items] for items in (recorded, asked))
+    if alike != asked_alike and not (same_name and not any(asked_alike)):
         raise BadInput(
             f"{origin}: these very items are recorded as shard '{other.name}' with another likeness or none; a "
             "likeness is given when items are first recorded"
         )
+
+
+def _bare(items: Iterable[Item], *, written: bool) -> tuple[Item, ...]:
+    """Return rows as they are compared: keys in NFC, without likenesses, and how subjects are written if it counts."""
+    return in_manifest_order(
+        replace(item, likeness=None, key=normalize("NFC", item.key), written=item.written if written else None)
+        for item in items
+    )
 
 
 def _rows(workspace: Workspace, digest: str) -> tuple[Item, ...] | None:
@@ -74,13 +87,15 @@ def mend(
     Items that lie in ``place`` are referred to there where nothing else holds them.
     """
     if _rows(workspace, shard.digest) is None:
-        path, manifest = workspace.manifest_path(shard.digest), manifest_bytes(items)
-        if shard.manifest not in (None, hashlib.sha256(manifest).hexdigest()):
+        path = workspace.manifest_path(shard.digest)
+        forms = [manifest_bytes(items), manifest_bytes([replace(item, written=None) for item in items])]  # as of before
+        fitting = [form for form in forms if shard.manifest in (None, hashlib.sha256(form).hexdigest())]
+        if not fitting:
             raise BadInput(
                 f"{intake.origin}: {path} is missing or damaged, and these rows are not what it said (other keys, "
                 "subjects, sources or licenses, or another version wrote it); restore it from a copy"
             )
-        write_atomically(path, manifest)
+        write_atomically(path, fitting[0])
     try:
         check_items(workspace, shard.digest)
     except (UnknownRecord, DigestMismatch):

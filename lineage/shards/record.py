@@ -15,7 +15,7 @@ from lineage.private_files import SourceFile
 from lineage.records import Item, Shard, canonical
 from lineage.shards.existing import known_shard, mend
 from lineage.shards.expectations import validate
-from lineage.shards.files import live_shards, references_of, store_shard, undone_on_failure
+from lineage.shards.files import live_shards, references_of, shard_rows, store_shard, undone_on_failure
 from lineage.shards.in_place import InPlace
 from lineage.shards.source_files import remember
 from lineage.shards.validation_rules import Rules
@@ -33,7 +33,8 @@ class Added:
     ``duplicates_within`` counts items whose bytes an earlier item of the shard has, ``duplicates_across`` items that
     the live shards in ``shared_with`` hold too. ``new`` is False if the very same shard was recorded before.
     ``validation`` is the digest of the object that tells what was checked. ``sources`` are the different sources of its
-    items, where there are several, and ``in_place`` tells that they were not copied.
+    items, where there are several, and ``in_place`` tells that they were not copied. ``notes`` say how columns were
+    understood.
     """
 
     shard: Shard
@@ -45,6 +46,7 @@ class Added:
     new: bool = True
     sources: tuple[str, ...] = ()
     in_place: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def record_parts(
             added.append(
                 Added(
                     shard, within, across, shared_with, warnings, report, new=there is None, in_place=lies,
-                    sources=sources if len(sources) > 1 else (),
+                    sources=sources if len(sources) > 1 else (), notes=_notes(workspace, part, there),
                 )
             )  # fmt: skip
         if facts:
@@ -116,6 +118,13 @@ def _gaps(intake: Intake) -> Iterator[str]:
     if gaps:
         more = f" and {counted(len(gaps) - _SHOWN, 'more field')}" if len(gaps) > _SHOWN else ""
         yield f"empty among numbers, so NaN: {', '.join(gaps[:_SHOWN])}{more}"
+
+
+def _notes(workspace: Workspace, part: Part, there: Shard | None) -> tuple[str, ...]:
+    """Return how the columns of a part were understood, and whether the shard that is there understands them so."""
+    if there is None or not part.intake.by_id or any(row.is_id for row in shard_rows(workspace, there.digest)):
+        return part.intake.notes
+    return ("its subjects were recorded as names, where case does not count, and stay so: it was there before",)
 
 
 def _licensed(part: Part) -> Intake:

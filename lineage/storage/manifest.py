@@ -2,8 +2,8 @@
 
 Rows are sorted by digest and then key, in Parquet that DuckDB, Spark or Trino read as it is.
 
-The column ``likeness`` is there only where a likeness was recorded, so a manifest without one keeps its bytes; it is in
-no digest of an item or shard, only in that of the manifest's file.
+The columns ``likeness`` and ``written`` are there only where one was recorded, so a manifest without them keeps its
+bytes; they are in no digest of an item or shard, only in that of the manifest's file.
 
 A manifest is erasable, the ledger is not: keys are kept as they were given, and a key may well be personal data (an
 e-mail address, a file name), so they stand here and never in a fact. Subjects are keyed pseudonyms.
@@ -30,8 +30,12 @@ _TAIL = 8
 """Bytes at the end of a Parquet file: the length of its footer, and a mark."""
 
 
-def _schema(*, likeness: bool) -> Any:
-    """Return the Arrow schema of a manifest; the likeness is its optional last column."""
+_OPTIONAL = ("likeness", "written")
+"""Columns that are there where an item has one, after all others."""
+
+
+def _schema(optional: Iterable[str]) -> Any:
+    """Return the Arrow schema of a manifest with some of its optional columns."""
     import pyarrow as pa
 
     fields = [
@@ -42,7 +46,7 @@ def _schema(*, likeness: bool) -> Any:
         pa.field("license", pa.string()),
         pa.field("n_bytes", pa.int64(), nullable=False),
     ]
-    return pa.schema([*fields, pa.field("likeness", pa.string())] if likeness else fields)
+    return pa.schema([*fields, *(pa.field(name, pa.string()) for name in optional)])
 
 
 def manifest_bytes(items: Sequence[Item]) -> bytes:
@@ -50,7 +54,7 @@ def manifest_bytes(items: Sequence[Item]) -> bytes:
     import pyarrow as pa
 
     ordered = in_manifest_order(items)
-    schema = _schema(likeness=any(item.likeness is not None for item in ordered))
+    schema = _schema(name for name in _OPTIONAL if any(getattr(item, name) is not None for item in ordered))
     columns = [pa.array([getattr(item, column.name) for item in ordered], column.type) for column in schema]
     return table_bytes(pa.Table.from_arrays(columns, schema=schema), dictionary=True)
 
@@ -71,13 +75,15 @@ def read_manifest(path: Path) -> tuple[Item, ...]:
     Raises ``UnknownRecord`` if there is no such file, ``DigestMismatch`` if it is damaged.
     """
     table = read_table(path, "manifest of the shard")
-    with_likeness = "likeness" in table.schema.names
-    if not table.schema.equals(_schema(likeness=with_likeness)):
+    optional = [name for name in _OPTIONAL if name in table.schema.names]
+    if not table.schema.equals(_schema(optional)):
         raise broken(path, "manifest of the shard")
-    columns = [table.column(column.name).to_pylist() for column in table.schema]
-    if with_likeness and not all(likeness is None or is_likeness(likeness) for likeness in columns[-1]):
+    columns = {column.name: table.column(column.name).to_pylist() for column in table.schema}
+    nothing = [None] * len(table)
+    likenesses, written = (columns.pop(name, nothing) for name in _OPTIONAL)
+    if not all(likeness is None or is_likeness(likeness) for likeness in likenesses):
         raise broken(path, "manifest of the shard")
-    return in_manifest_order(Item(*row) for row in zip(*columns, strict=True))
+    return in_manifest_order(Item(*row) for row in zip(*columns.values(), likenesses, written, strict=True))
 
 
 def may_hold_likenesses(path: Path) -> bool:
@@ -118,5 +124,5 @@ def in_manifest_order(items: Iterable[Item]) -> tuple[Item, ...]:
 
 
 def _place(item: Item) -> tuple[tuple[bool, str], ...]:
-    texts = (item.digest, item.key, item.subject, item.source, item.license, f"{item.n_bytes:020}", item.likeness)
-    return tuple((text is not None, text or "") for text in texts)
+    known = (item.digest, item.key, item.subject, item.source, item.license, f"{item.n_bytes:020}")
+    return tuple((text is not None, text or "") for text in (*known, item.likeness, item.written))

@@ -164,9 +164,20 @@ def _relation(mine: Sequence[Selector], theirs: Sequence[Selector]) -> Asks | No
 
 
 def _within(inner: Sequence[Selector], outer: Sequence[Selector]) -> bool:
-    """Whether all that the inner selectors select is selected by the outer ones: fewer fields, or more values."""
+    """Whether all that the inner selectors select is selected by the outer ones: fewer fields, or more values.
+
+    A pseudonym alone, as requests were recorded that did not tell ids apart, selects every id that folds to it.
+    """
     narrow, wide = _by_field(inner), _by_field(outer)
-    return bool(wide) and all(field in narrow and narrow[field] <= values for field, values in wide.items())
+    whole = {field: {value for value in values if ":" not in value} for field, values in wide.items()}
+    return bool(wide) and all(
+        field in narrow
+        and all(
+            value in values or (field == "subject" and value.partition(":")[0] in whole[field])
+            for value in narrow[field]
+        )
+        for field, values in wide.items()
+    )
 
 
 def _by_field(selectors: Sequence[Selector]) -> dict[str, set[str]]:

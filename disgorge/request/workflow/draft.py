@@ -19,12 +19,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
+from unicodedata import normalize
 
 from pydantic import TypeAdapter, ValidationError
 
 from disgorge.errors import WrongUse
 from lineage.catalog.catalog import Catalog
 from lineage.errors import fields_of
+from lineage.formats.subjects import whole_numbers
 from lineage.records import Selector
 from lineage.workspace import Workspace
 from policies.errors import PolicyError
@@ -84,18 +86,30 @@ def one_regime(regimes: str | Sequence[str], facts: Mapping[str, Fact]) -> tuple
 
 
 def selectors_from(workspace: Workspace, given: Mapping[str, str | list[str]]) -> list[Selector]:
-    """Return the selectors: a person's name as the pseudonym that manifests hold, a license as they spell it."""
+    """Return the selectors: a person by keyed marks of the name or the id, a license as manifests spell it."""
     selectors = []
     for name, values in given.items():
         for value in [values] if isinstance(values, str) else values:
             require_line(name, value)
             if name == "subject" and value:
-                selectors.append(Selector(name, workspace.pseudonym(value)))
+                selectors.append(_subject(workspace, value))
+            elif name == "key" and value:
+                selectors.append(Selector(name, normalize("NFC", value)))
             elif name == "license" and value:
                 selectors += [Selector(name, spelled) for spelled in _spellings(workspace, value)]
             else:
                 selectors.append(Selector(name, value))
     return selectors
+
+
+def _subject(workspace: Workspace, typed: str) -> Selector:
+    """Return what selects a person, an id that is typed as ``7.0`` by ``7`` where no item has it as it is typed."""
+    selector = Selector("subject", workspace.subject(typed))
+    if (whole := whole_numbers([typed.strip()])) and whole[0]:
+        with Catalog.of(workspace) as catalog:
+            if not catalog.selected([selector]):
+                return Selector("subject", workspace.subject(whole[0]))
+    return selector
 
 
 def _spellings(workspace: Workspace, license: str) -> list[str]:

@@ -78,6 +78,7 @@ def impact_shown(found: Impact, *, references: bool) -> Iterator[str | Table]:
     yield (
         counted(found.items, "item")
         + (f" of {counted(found.subjects, 'person')}" if found.subjects else "")
+        + (f", written in {found.spellings} ways" if found.spellings else "")
         + (f", {counted(found.duplicates, 'more row')} with the same bytes" if found.duplicates else "")
         + ("; some are declared not removable" if found.hits_core else "")
     )
