@@ -147,11 +147,12 @@ class WithdrawnItems:
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """How a file or folder was read: each field's kind, the encoding of text, and whether files were taken whole."""
+    """How a file or folder was read: kinds of fields, encoding and delimiter of text, whether files are whole."""
 
     kinds: dict[str, str]
     encoding: str
     whole: bool
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from lineage.workspace import Workspace
 from policies.vocabulary.legal_basis import basis_of, require_basis
 from policies.vocabulary.licenses import licenses_of, near_licenses
 
+_DELIMITERS = {"tab": "\t", "\\t": "\t"}
+"""What a delimiter may be called that no keyboard types into a command."""
 _SHOWN = 5
 """Licenses named in a warning; the rest is a count."""
 
@@ -67,6 +69,7 @@ def add_shards(
     dvc: bool | None = None,
     likeness: str | None = None,
     encoding: str = "utf-8",
+    delimiter: str | None = None,
     by: str | None = None,
     into: int | None = None,
     most: int = MOST_SHARDS,
@@ -106,6 +109,7 @@ def add_shards(
             license_column=license_column, fields=several(fields) if fields else None, source=source, license=license,
             legal_basis=bases[called], core=core, check=check, rules=checked, dvc=dvc, likeness=likeness,
             encoding=encoding, division=division, whole=files, in_place=in_place, by_id=by_id,
+            delimiter=_DELIMITERS.get(delimiter or "", delimiter),
         )  # fmt: skip
         notes += [f"note: {words}" for words in parts[0].notes]
         for added in parts:

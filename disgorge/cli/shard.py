@@ -19,9 +19,7 @@ def add(
     key: Annotated[Text, option("--key", "Column with each item's key.")] = None,
     subject: Annotated[Text, option("--subject", "Column that names a person; only a pseudonym is kept.")] = None,
     subject_id: Annotated[Text, option("--subject-id", "The same, of ids: case counts, each writing is one.")] = None,
-    subject_name: Annotated[
-        Text, option("--subject-name", "The same, of names: case and spaces do not count.")
-    ] = None,
+    subject_name: Annotated[Text, option("--subject-name", "The same, of names: case and spaces do not count.")] = None,
     source_column: Annotated[Text, option("--source-column", "Column with each source.")] = None,
     license_column: Annotated[Text, option("--license-column", "Column with each license.")] = None,
     fields: Annotated[Many, option("--fields", "Columns that training reads: a,b or repeated.", "--field")] = None,
@@ -38,6 +36,7 @@ def add(
         str | None, option("--likeness", "Record a hash that tells near-duplicates: image:FIELD or text:FIELD.")
     ] = None,
     encoding: Annotated[str, option("--encoding", "How a CSV file is encoded.")] = "utf-8",
+    delimiter: Annotated[Text, option("--delimiter", "What stands between cells of a CSV file: ';', tab, ...")] = None,
     by: Annotated[Text, option("--by", "A shard for each value of this column, or of key, subject, source.")] = None,
     into: Annotated[int | None, option("--into", "With --by: so many shards, by a keyed hash of the value.")] = None,
     most: Annotated[int, option("--most", "Shards that one file may come to.")] = 1000,
@@ -53,8 +52,8 @@ def add(
         api.workspace.open_workspace(), paths, name=name, key=key, subject=subject, subject_id=subject_id,
         subject_name=subject_name, source_column=source_column, license_column=license_column, fields=columns or None,
         source=source, license=license, basis=basis, core=core, check=not no_check, rules=rules,
-        dvc=False if no_dvc else None, likeness=likeness, encoding=encoding, by=by, into=into, most=most, files=files,
-        in_place=in_place,
+        dvc=False if no_dvc else None, likeness=likeness, encoding=encoding, delimiter=delimiter,
+        by=by, into=into, most=most, files=files, in_place=in_place,
         on_added=lambda added: show.told(added.shown, quiet=as_json),
     )  # fmt: skip
     if as_json:

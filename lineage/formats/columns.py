@@ -2,16 +2,19 @@
 
 Four columns say about an item what training does not read: ``key``, ``subject``, ``source`` and ``license``. Everything
 else is content, unless the caller names the fields. A column that bears one of those four names plays that part
-unasked, so that a person's name does not slip into the content because a flag was forgotten.
+unasked, so that a person's name does not slip into the content because a flag was forgotten. "Subject" and " subject"
+are taken for "subject"; where that is ambiguous, the file is refused.
 
 >>> Choice(subject="who").settle(["who", "x", "key"], "a.csv")
 Choice(key='key', subject='who', source=None, license=None, fields=('x',), by=None, unasked=True)
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,8 @@ from lineage.errors import BadInput
 from lineage.storage.content import RESERVED
 
 ROLES = ("key", "subject", "source", "license")
+_OPTIONS = {"key": "key", "subject": "subject", "source": "source-column", "license": "license-column"}
+_DELIMITER = re.compile(r"\s*[,;|\t]\s*")
 BY = "value to divide by"
 """What a column is called, beside those that play a part, whose values say into which shard an item goes."""
 
@@ -70,6 +75,8 @@ class Choice:
         if self.by is not None and self.by not in names:
             raise _missing(origin, self.by, "--by", names)
         taken = set(roles.values())
+        if self.fields is None and self.unasked:
+            self._refuse_hidden(names, taken, origin)
         fields = tuple(name for name in names if name not in taken) if self.fields is None else self.fields
         if not fields:
             raise BadInput(f"{origin}: no column is left as content; an item needs something that training reads")
@@ -87,11 +94,37 @@ class Choice:
 
     def _column(self, role: str, names: Sequence[str], origin: str) -> str | None:
         asked: str | None = getattr(self, role)
-        if asked is None:
-            return role if self.unasked and role in names and role not in (self.fields or ()) else None
-        if asked not in names:
+        if asked is None and not self.unasked:
+            return None
+        wanted, free = asked or role, [name for name in names if asked or name not in (self.fields or ())]
+        if wanted in free:
+            return wanted
+        near = [name for name in free if _alike(name, wanted)]
+        if len(near) > 1:
+            raise BadInput(
+                f"{origin}: {_quoted(near)} may each be the {role}; name the one that is (--{_OPTIONS[role]})"
+            )
+        if asked is not None and not near:
             raise _missing(origin, asked, f"the {role}", names)
-        return asked
+        return near[0] if near else None
+
+    def _refuse_hidden(self, names: Sequence[str], taken: Collection[str | None], origin: str) -> None:
+        """Raise ``BadInput`` where a column that reads as one that plays a part would become content in silence."""
+        parts = {*ROLES, *(column for role in ROLES if (column := getattr(self, role)))}
+        for name in names:
+            if name in taken or name in RESERVED:
+                continue
+            pieces = _DELIMITER.split(name)
+            if len(pieces) > 1 and any(_alike(piece, part) for piece in pieces for part in parts):
+                raise BadInput(
+                    f"{origin}: '{_brief(name)}' is one column and reads as {len(pieces)}; say what stands between "
+                    "cells (--delimiter), or list the columns that are content (--fields)"
+                )
+            if any(_alike(name, part) for part in parts):
+                raise BadInput(
+                    f"{origin}: '{_brief(name)}' would be content, and reads as a column that says whose or what an "
+                    "item is; name the column that does, or list those that are content (--fields)"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +159,12 @@ def too_long_beside_empty(where: str, name: str) -> BadInput:
         f"{where}: field '{name}' is empty, and other items have whole numbers of 2**53 and more, which no float "
         "holds exactly; fill it in, leave the field out (--fields), or save the numbers as text"
     )
+
+
+def _alike(name: str, other: str) -> bool:
+    """Whether two names of columns differ in case, spaces or quotes around them alone."""
+    one, two = (normalize("NFKC", text).strip(" \t\"'\ufeff").casefold() for text in (name, other))
+    return one == two
 
 
 def _missing(origin: str, name: str, what: str, names: Iterable[str]) -> BadInput:

@@ -4,6 +4,10 @@ A column is whole numbers (int64), numbers (float64) or text, whichever all its 
 as a number it would lose its zeros. Among numbers an empty cell and ``nan`` are NaN, and whole numbers beside them are
 float64; among text an empty cell is the empty text. The kind is decided per file, so the same line can have another
 digest in another file where its column reads otherwise: use Parquet where that matters.
+
+Commas stand between cells unless the caller says otherwise, or a first line ``sep=;`` does. A header that is one name
+with another delimiter in it is refused: persons' names would be content. Names of columns are taken without the spaces
+around them, and where the header has a space after each comma, cells are too.
 """
 
 import csv
@@ -23,21 +27,32 @@ from lineage.storage.size_limits import check_items, too_large
 
 _WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
+"""A first line by which Excel is told what stands between cells."""
 _NO_NUMBER = re.compile(r"|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
 def read_csv(
-    path: Path, choice: Choice, *, encoding: str, limit: int, kinds: Mapping[str, str] | None = None
+    path: Path,
+    choice: Choice,
+    *,
+    encoding: str,
+    limit: int,
+    kinds: Mapping[str, str] | None = None,
+    delimiter: str | None = None,
 ) -> Columns:
     """Return the items of a CSV file; raises ``BadInput`` naming the line.
 
     ``kinds`` says what columns were when they were read before, as :func:`.dtype_name` does: with other lines in the
-    file they could read otherwise.
+    file they could read otherwise. ``delimiter`` stands between cells; None is a comma, or what the file says.
     """
     origin = str(path)
     if path.stat().st_size > limit:
         raise too_large(origin, path.stat().st_size, limit)
-    header, lines, numbers = _table(_decoded(path, encoding), origin)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise BadInput(f"{origin}: invalid delimiter {delimiter!r:.40}: use one character, such as ';', or tab")
+    as_it_is = any(name != name.strip() for name in kinds or ())  # it was recorded before names were stripped
+    header, lines, numbers = _table(_decoded(path, encoding), origin, delimiter, as_it_is=as_it_is)
     check_items(origin, len(lines), limit)
     settled = choice.settle(header, origin)
     rows = tuple(f"line {number}" for number in numbers)
@@ -68,26 +83,44 @@ def _decoded(path: Path, encoding: str) -> str:
         raise BadInput(f"{path}: not {encoding} ({problem}); save it as UTF-8 or name its encoding") from problem
 
 
-def _table(text: str, origin: str) -> tuple[list[str], list[list[str]], list[int]]:
+def _table(
+    text: str, origin: str, delimiter: str | None, *, as_it_is: bool
+) -> tuple[list[str], list[list[str]], list[int]]:
     """Return header, rows and the number of the line each row ends on; empty lines hold no item."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    said, first = _SEPARATOR.match(text), 0
+    if said:
+        delimiter, text, first = delimiter or said[1], text[said.end() :], 1
+    comma = delimiter or ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
     lines: list[list[str]] = []
     numbers: list[int] = []
     try:
         header = next((line for line in reader if line), [])
+        if len(header) == 1 and delimiter is None and (other := re.search(r"[;|\t]", header[0])):
+            named = "tab" if other[0] == "\t" else f"'{other[0]}'"
+            raise BadInput(
+                f"{origin}: its header is one column, '{header[0][:60]!r:.62}', with {named} in it; say what stands "
+                f"between cells (--delimiter {named}, or --delimiter ',' if it is one column)"
+            )
+        if not as_it_is:
+            if any(name[:1] == " " for name in header[1:]):  # "a, b": a space after each comma is no part of a cell
+                spaced = io.StringIO(text, newline="")
+                reader = csv.reader(spaced, delimiter=comma, strict=True, skipinitialspace=True)
+                header = next((line for line in reader if line), [])
+            header = [name.strip() for name in header]
         for line in reader:
             if not line:
                 continue
             if len(line) != len(header):
                 raise BadInput(
-                    f"{origin}: line {reader.line_num} has {len(line)} cells, the header has {len(header)}; "
-                    "mend the line, or quote the cell that holds a comma"
+                    f"{origin}: line {first + reader.line_num} has {len(line)} cells, the header has {len(header)}; "
+                    f"mend the line, or quote the cell that holds a {'comma' if comma == ',' else 'delimiter'}"
                 )
             lines.append(line)
-            numbers.append(reader.line_num)
+            numbers.append(first + reader.line_num)
     except csv.Error as problem:
         raise BadInput(
-            f"{origin}: line {reader.line_num}: not CSV ({problem}); mend the line or use Parquet"
+            f"{origin}: line {first + reader.line_num}: not CSV ({problem}); mend the line or use Parquet"
         ) from problem
     if not header:
         raise BadInput(f"{origin}: is empty; the first line names the columns")

@@ -19,7 +19,7 @@ Rules kept here:
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,6 +37,8 @@ from lineage.storage.content import as_arrays
 from lineage.storage.size_limits import LIMIT
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from lineage.storage.content import Arrays
 
 T = TypeVar("T")
@@ -66,7 +68,7 @@ class Intake:
     by: Text | None = None
     """The value of each in the column to divide by, if one was asked for."""
     by_id: bool = False
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -83,6 +85,7 @@ def read_file(
     by: str | None = None,
     by_id: bool | None = None,
     encoding: str = "utf-8",
+    delimiter: str | None = None,
     whole: bool = False,
     in_place: bool = False,
     limit: int = LIMIT,
@@ -91,7 +94,8 @@ def read_file(
 
     ``key``, ``subject``, ``source`` and ``license`` name columns (a column of just that name needs no naming);
     ``fields`` names the content, else it is all the rest; ``by`` is read as text besides. ``by_id`` says whether the
-    subjects are ids; None guesses it (:mod:`lineage.formats.subjects`). ``encoding`` is for CSV.
+    subjects are ids; None guesses it (:mod:`lineage.formats.subjects`). ``encoding`` and ``delimiter``
+    are for CSV.
     ``whole`` takes a folder's files as their bytes, or with ``in_place`` as paths. ``limit`` is in bytes, unpacked.
 
     Raises ``BadInput`` for anything that cannot be taken in whole: what, where and what to do.
@@ -99,7 +103,9 @@ def read_file(
     path = Path(path)
     choice = Choice(key, subject, source, license, None if fields is None else tuple(fields), by)
     with _reading(path):
-        columns = _columns(path, choice, encoding=encoding, limit=limit, whole=whole, in_place=in_place)
+        columns = _columns(
+            path, choice, encoding=encoding, delimiter=delimiter, limit=limit, whole=whole, in_place=in_place
+        )
         return settle(columns, by_id=by_id)
 
 
@@ -108,6 +114,7 @@ def read_again(
     kinds: Mapping[str, str],
     *,
     encoding: str = "utf-8",
+    delimiter: str | None = None,
     names: Collection[str] | None = None,
     whole: bool = False,
     in_place: bool = False,
@@ -121,7 +128,7 @@ def read_again(
         if names is not None and path.is_dir():
             columns = read_folder(path, choice, limit=LIMIT, whole=whole, in_place=in_place, names=names)
         else:
-            columns = _columns(path, choice, encoding=encoding, limit=LIMIT, kinds=kinds)
+            columns = _columns(path, choice, encoding=encoding, delimiter=delimiter, limit=LIMIT, kinds=kinds)
         return settle(columns).content
 
 
@@ -140,6 +147,7 @@ def _columns(
     *,
     encoding: str,
     limit: int,
+    delimiter: str | None = None,
     kinds: Mapping[str, str] | None = None,
     whole: bool = False,
     in_place: bool = False,
@@ -152,7 +160,7 @@ def _columns(
         raise BadInput(f"{path}: is one file; --files takes the files of a folder whole")
     match path.suffix.lower():
         case ".csv":
-            return read_csv(path, choice, encoding=encoding, limit=limit, kinds=kinds)
+            return read_csv(path, choice, encoding=encoding, limit=limit, kinds=kinds, delimiter=delimiter)
         case ".npz":
             return read_npz(path, choice, limit=limit)
         case ".parquet" | ".pq":
@@ -222,6 +230,7 @@ def settle(columns: Columns, *, by_id: bool | None = None) -> Intake:
                 content[name][empty] = np.nan  # one sign and payload: those are bytes, and so in a digest
     text, notes = _as_meant(columns.text)
     nothing = (None,) * items
+    notes += _doubtful_roles(columns, content)
     subjects = text.get("subject", nothing)
     if by_id is None and any(subjects):
         by_id = is_of_ids(subjects)
@@ -241,6 +250,26 @@ def settle(columns: Columns, *, by_id: bool | None = None) -> Intake:
         by_id=bool(by_id),
         notes=tuple(notes),
     )
+
+
+def _doubtful_roles(columns: Columns, content: "Arrays") -> Iterator[str]:
+    """Yield which columns were taken for others of nearly their name, and by what items are known without a key."""
+    for role, column in columns.roles.items():
+        if column != role and column.strip().casefold() == role:
+            yield f"'{column}' is read as the {role}"
+    if "key" in columns.text:
+        return
+    unique = next((name for name, array in content.items() if _is_unique(array)), None)
+    serves = f"; '{unique}' has another value in each, and would serve (--key {unique})" if unique else ""
+    yield f"no column for the key: items are known by the number of their row, from 0{serves}"
+
+
+def _is_unique(array: "NDArray[Any]") -> bool:
+    """Whether a field of whole numbers or text has another value in each item, of which there are several."""
+    if array.ndim != 1 or array.dtype.kind not in "iuT" or len(array) < 2:
+        return False
+    few = array[:1000].tolist()
+    return len(set(few)) == len(few) and len(set(array.tolist())) == len(array)
 
 
 def _as_meant(text: Mapping[str, Text]) -> tuple[dict[str, Text], list[str]]:

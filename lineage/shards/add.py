@@ -66,6 +66,7 @@ class FileTerms(Terms, total=False):
     fields: Sequence[str] | None
     by_id: bool | None
     encoding: str
+    delimiter: str | None
     whole: bool
     in_place: bool
 
@@ -89,6 +90,7 @@ def add_file(
     fields: Sequence[str] | None = None,
     by_id: bool | None = None,
     encoding: str = "utf-8",
+    delimiter: str | None = None,
     whole: bool = False,
     in_place: bool = False,
     **terms: Unpack[Terms],
@@ -113,6 +115,7 @@ def add_file(
             by=division.column if division else None,
             by_id=by_id,
             encoding=encoding,
+            delimiter=delimiter,
             whole=whole,
             in_place=in_place,
         )
@@ -120,7 +123,7 @@ def add_file(
     if division is not None:
         source, license = terms.get("source"), terms.get("license")
         parts = divide(workspace, intake, division, name=name, source=source, license=license)
-    reading = Reading(Path(path), encoding=encoding, whole=whole, in_place=in_place)
+    reading = Reading(Path(path), encoding=encoding, whole=whole, in_place=in_place, delimiter=delimiter)
     return add_parts(workspace, parts, reading=reading, **terms)
 
 

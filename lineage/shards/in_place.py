@@ -50,7 +50,7 @@ class InPlace:
     files: tuple[str, ...]
 
     @classmethod
-    def of(cls, root: Path, intake: "Intake", *, encoding: str, whole: bool) -> "InPlace":
+    def of(cls, root: Path, intake: "Intake", *, encoding: str, whole: bool, delimiter: str | None = None) -> "InPlace":
         """Return where the items of an intake lie, which was read there."""
         root = root.absolute()
         kinds = {name: dtype_name(array) for name, array in intake.content.items()}
@@ -59,7 +59,7 @@ class InPlace:
             str(root).encode()
         except UnicodeEncodeError:
             raise BadInput(f"{str(root)!r}: its path is not UTF-8, so it cannot be recorded; rename it") from None
-        return cls(root, FileReading(kinds, encoding, whole), files)
+        return cls(root, FileReading(kinds, encoding, whole, delimiter), files)
 
     def keep(self, rows: Sequence[int]) -> "InPlace":
         """Return where the items of these rows lie."""
@@ -72,6 +72,7 @@ def write_references(path: Path, digests: Sequence[str], place: InPlace) -> None
 
     pairs = sorted(zip(digests, place.files, strict=True))
     told = {"root": str(place.root), "kinds": place.reading.kinds, "encoding": place.reading.encoding}
+    told |= {"delimiter": place.reading.delimiter} if place.reading.delimiter is not None else {}
     columns = {
         "digest": pa.array([digest for digest, _ in pairs], pa.string()),
         "file": pa.array([file for _, file in pairs], pa.string()),
@@ -93,7 +94,7 @@ def read_references(path: Path) -> tuple[tuple[str, ...], InPlace] | None:
     try:
         table = read_table(path, _WHAT)
         told = json.loads(table.schema.metadata[_METADATA])
-        reading = FileReading(dict(told["kinds"]), str(told["encoding"]), bool(told["whole"]))
+        reading = FileReading(dict(told["kinds"]), str(told["encoding"]), bool(told["whole"]), told.get("delimiter"))
         place = InPlace(Path(told["root"]), reading, tuple(table.column("file").to_pylist()))
         return tuple(table.column("digest").to_pylist()), place
     except (KeyError, TypeError, ValueError) as problem:
@@ -165,7 +166,13 @@ def _content(place: InPlace, names: list[str] | None, *, as_paths: bool) -> "tup
     reading = place.reading
     try:
         content = read_again(
-            place.root, reading.kinds, encoding=reading.encoding, names=names, whole=reading.whole, in_place=as_paths
+            place.root,
+            reading.kinds,
+            encoding=reading.encoding,
+            delimiter=reading.delimiter,
+            names=names,
+            whole=reading.whole,
+            in_place=as_paths,
         )
         return content, item_digests(content)
     except BadInput as problem:

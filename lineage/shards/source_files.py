@@ -36,10 +36,13 @@ class Reading:
     encoding: str
     whole: bool
     in_place: bool
+    delimiter: str | None = None
 
     def place(self, intake: "Intake") -> InPlace | None:
         """Return where items lie, if they stay there."""
-        return InPlace.of(self.path, intake, encoding=self.encoding, whole=self.whole) if self.in_place else None
+        if not self.in_place:
+            return None
+        return InPlace.of(self.path, intake, encoding=self.encoding, whole=self.whole, delimiter=self.delimiter)
 
     def source(self, place: InPlace | None, digests: Sequence[str]) -> SourceFile:
         """Return what is remembered of where some items were read."""
