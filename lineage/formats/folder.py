@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from lineage.errors import BadInput, LineageError
 from lineage.formats.columns import Choice, Columns, Text
 from lineage.formats.npz_file import parse_npy
+from lineage.formats.stand_ins import refuse_stand_in, refuse_unfetched
 from lineage.storage.content import as_objects, as_text
 from lineage.storage.size_limits import too_large
 
@@ -94,6 +95,7 @@ def _files(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
             elif entry.is_file():
                 if entry.is_symlink() and _leads_out(Path(entry.path), root):
                     raise BadInput(f"{entry.path}: is a link that leads out of the folder; copy in what it stands for")
+                refuse_stand_in(Path(entry.path))
                 if not whole and Path(entry.name).suffix.lower() not in _SUFFIXES:
                     known = f"{', '.join(_SUFFIXES)} files"
                     raise BadInput(
@@ -102,6 +104,7 @@ def _files(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
                     )
                 yield Path(entry.path)
             else:
+                refuse_unfetched(Path(entry.path))
                 raise BadInput(f"{entry.path}: neither a file nor a folder of its own; copy in what it stands for")
 
 

@@ -31,6 +31,7 @@ from lineage.formats.csv_file import read_csv
 from lineage.formats.folder import read_folder
 from lineage.formats.npz_file import read_npz
 from lineage.formats.parquet_file import read_parquet
+from lineage.formats.stand_ins import refuse_stand_in, refuse_unfetched
 from lineage.formats.subjects import is_of_ids, whole_numbers
 from lineage.records import is_unicode
 from lineage.storage.content import as_arrays
@@ -155,7 +156,9 @@ def _columns(
     if path.is_dir():
         return read_folder(path, choice, limit=limit, whole=whole, in_place=in_place)
     if not path.exists():
+        refuse_unfetched(path)
         raise BadInput(f"{path}: no such file or folder; check the path")
+    refuse_stand_in(path)
     if whole:
         raise BadInput(f"{path}: is one file; --files takes the files of a folder whole")
     match path.suffix.lower():
