@@ -186,6 +186,13 @@ class WrittenPage:
     marks: list[str]
 
 
+@dataclass(frozen=True)
+class LetIn:
+    """Keyed marks of the rows that may be here though their items were withdrawn, by keyed mark of the item."""
+
+    rows: dict[str, list[str]]
+
+
 _RESTORE = "restore it from a backup of the private folder"
 REQUESTS = PrivateFile(
     "requests/*.json",
@@ -219,13 +226,19 @@ PAGES = PrivateFile(
     f"so a page with pictures of removed items that it tells of is not known; {_RESTORE}, or look for the page and "
     "delete both",
 )
+LET_IN = PrivateFile(
+    "let-in.json",
+    LetIn,
+    f"so which withdrawn items were let in again is not known; {_RESTORE}, or delete it and let them in again",
+    sealed=True,
+)
 DVC_KEPT = PrivateFile(
     "dvc.json",
     dict[str, dict[str, list[str]]],
     f"so what DVC kept of what was purged is not known; {_RESTORE}, or delete it and look in DVC's cache yourself",
 )
 """What DVC may keep, by the digest of a shard or object: hashes, by how they are known."""
-KINDS: tuple[PrivateFile[Any], ...] = (REQUESTS, ADDED, HOLDS, WITHDRAWN, SOURCES, PAGES, DVC_KEPT)
+KINDS: tuple[PrivateFile[Any], ...] = (REQUESTS, ADDED, HOLDS, WITHDRAWN, SOURCES, PAGES, LET_IN, DVC_KEPT)
 """Every kind there is: what the audit looks at."""
 
 

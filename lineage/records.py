@@ -272,7 +272,8 @@ class Impact:
 
     ``affected`` is in dependency order (inputs first). ``retained`` are live components of the releases hit that the
     forget set did not reach. ``duplicates`` counts rows found only because their bytes equal a selected item's,
-    ``spellings`` the ways in which the persons are written, where some person is in several.
+    ``spellings`` the ways in which the persons are written, where some person is in several. ``other_rows`` are those
+    of the duplicates, under keys of their own, that belong to ``others``, persons of whom nothing was selected.
     ``lineage_head`` is the digest of the last fact that changed lineage: a plan made from this impact is stale when
     it moves.
     """
@@ -290,11 +291,25 @@ class Impact:
     artifacts: tuple[Artifact, ...] = field(default=(), metadata={LEFT_OUT: True})
     """The live artifacts that are selected: each goes as a whole."""
     spellings: int = field(default=0, metadata={LEFT_OUT: True})
+    others: int = field(default=0, metadata={LEFT_OUT: True})
+    other_rows: int = field(default=0, metadata={LEFT_OUT: True})
 
     @property
     def hits_core(self) -> bool:
         """Whether a shard declared not removable holds one of the items."""
         return any(change.before.core for change in self.shards)
+
+    @property
+    def twins(self) -> str:
+        """What persons who are not selected lose, because their rows equal selected ones, in words; "" if nothing."""
+        if not self.others:
+            return ""
+        rows = "1 row" if self.other_rows == 1 else f"{self.other_rows:,} rows"
+        people = "1 other person" if self.others == 1 else f"{self.others:,} other persons"
+        return (
+            f"{rows} of {people}, under keys of their own, hold the same values as what is selected, and go with it: a "
+            "model that learned from them learned from these values"
+        )
 
     @property
     def selected(self) -> tuple[Shard | Artifact, ...]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from disgorge.api.lineage import apart, learned_rows
 from disgorge.errors import WrongUse
+from disgorge.request.case import docket
 from disgorge.request.workflow.impact import left_out_lines
-from disgorge.result import Listing, Result, several
+from disgorge.result import Listing, Result, require_name, require_reason, several
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.trace import Node
 from lineage.errors import LineageError
@@ -75,6 +76,8 @@ def add_shards(
     most: int = MOST_SHARDS,
     files: bool = False,
     in_place: bool = False,
+    let_in: str | None = None,
+    reason: str | None = None,
     on_added: Callable[[ShardAdded], None] = lambda added: None,
 ) -> tuple[ShardAdded, ...]:
     """Read files or folders and record each as a shard, or as several, if it passes its checks: all of it, or none.
@@ -88,7 +91,8 @@ def add_shards(
 
     ``by`` makes a shard for each value of a column, or, ``into`` so many, by a keyed hash of the value: whoever has one
     value lies in one shard. ``most`` is how many shards a file may come to. ``files`` takes the files of a folder
-    whole, as their bytes. ``in_place`` records digests and where the items lie, and copies no content.
+    whole, as their bytes. ``in_place`` records digests and where the items lie, and copies no content. ``let_in`` is
+    who lets items in that were withdrawn before (another person's equal rows, new consent), for a ``reason``.
     """
     # Long: every option of the command with what it means, then one loop over the files.
     notes: list[str | Attention] = [
@@ -97,6 +101,7 @@ def add_shards(
     ]
     checked = Rules.read(rules) if rules else None
     named = _named([Path(path) for path in several(paths)], name)
+    allowed = _let_in(workspace, let_in, reason)
     subject, by_id = _subject_column(subject, subject_id, subject_name)
     bases, recorded = _bases_of(workspace, named, basis), list[ShardAdded]()
     division = _division(by, into, most)
@@ -109,7 +114,7 @@ def add_shards(
             license_column=license_column, fields=several(fields) if fields else None, source=source, license=license,
             legal_basis=bases[called], core=core, check=check, rules=checked, dvc=dvc, likeness=likeness,
             encoding=encoding, division=division, whole=files, in_place=in_place, by_id=by_id,
-            delimiter=_DELIMITERS.get(delimiter or "", delimiter),
+            delimiter=_DELIMITERS.get(delimiter or "", delimiter), let_in=allowed,
         )  # fmt: skip
         notes += [f"note: {words}" for words in parts[0].notes]
         for added in parts:
@@ -119,6 +124,20 @@ def add_shards(
             on_added(recorded[-1])
             notes.clear()
     return tuple(recorded)
+
+
+def _let_in(workspace: Workspace, by: str | None, reason: str | None) -> tuple[str, str] | None:
+    """Return who lets withdrawn items in and why; :class:`WrongUse` while a removal would find them again."""
+    if by is None:
+        if reason is not None:
+            raise WrongUse("--reason says why withdrawn items are let in; add --let-in NAME, or leave it out")
+        return None
+    running = [case.request.id for case in docket(workspace).values() if case.steps and not case.closed]
+    if running:
+        raise WrongUse(
+            f"{', '.join(running)} is being carried out, and would find what is let in; finish it, then add the shard"
+        )
+    return require_name(by, "lets them in"), require_reason(reason)
 
 
 def _subject_column(guessed: str | None, ids: str | None, names: str | None) -> tuple[str | None, bool | None]:

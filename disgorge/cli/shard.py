@@ -44,6 +44,8 @@ def add(
     in_place: Annotated[
         bool, option("--in-place", "Copy no content: record digests and where the items lie, and read them there.")
     ] = False,
+    let_in: Annotated[Text, option("--let-in", "Who lets in items that were withdrawn; kept as a pseudonym.")] = None,
+    reason: Annotated[Text, option("--reason", "With --let-in: why; no personal data, it is kept for good.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read files or folders and record each as a shard, or as several, if it passes its checks: all of it, or none."""
@@ -54,6 +56,7 @@ def add(
         source=source, license=license, basis=basis, core=core, check=not no_check, rules=rules,
         dvc=False if no_dvc else None, likeness=likeness, encoding=encoding, delimiter=delimiter,
         by=by, into=into, most=most, files=files, in_place=in_place,
+        let_in=let_in, reason=reason,
         on_added=lambda added: show.told(added.shown, quiet=as_json),
     )  # fmt: skip
     if as_json:

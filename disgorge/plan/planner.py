@@ -164,7 +164,8 @@ def _withdraw_items(impact: Impact) -> Iterator[Step]:
         words.append(f"Withdraw {artifacts}: nothing is built on it any more.")
     yield Step(
         "withdraw-items", Action.WITHDRAW_ITEMS, ", ".join(filter(None, (names, artifacts))), None, Guarantee.EXACT,
-        Cost(), " ".join(words), detail=ShardsDetail(impact.shards, impact.artifacts),
+        Cost(), " ".join(words), caveat=impact.twins and f"{impact.twins}.",
+        detail=ShardsDetail(impact.shards, impact.artifacts),
     )  # fmt: skip
 
 

@@ -55,6 +55,7 @@ from lineage.ledger.fact_kinds import (
 from lineage.records import Component, Composition, canonical
 from lineage.shards.cut import cut_shard
 from lineage.shards.files import recorded_likenesses
+from lineage.shards.let_in import end_let_in
 from lineage.storage.components import require_whole
 from lineage.workspace import Workspace
 from policies.taxonomy import Guarantee
@@ -141,6 +142,7 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[
         likenesses |= known
     ForgetList(workspace, plan.digest).remember(forget, likenesses, own if plan.together else None)
     marks = workspace.mark_withdrawn(forget)
+    end_let_in(workspace, forget)
     facts: list[FactBody] = []
     for change in changes:
         after = cut_shard(workspace, change, selected[change.before.digest])

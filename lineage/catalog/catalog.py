@@ -229,6 +229,7 @@ class Catalog:
         )
         members = {(m.name, m.component) for found in releases for m in found.composition.members}
         items, subjects, duplicates, spellings = forget.counts()
+        others, other_rows = forget.others() if duplicates else (0, 0)
         return Impact(
             lineage_head=self.lineage_head,
             shards=changes,
@@ -239,6 +240,8 @@ class Catalog:
             subjects=subjects,
             duplicates=duplicates,
             spellings=spellings,
+            others=others,
+            other_rows=other_rows,
             artifacts=tuple(artifact for artifact in self.artifacts() if artifact.digest in going),
         )
 

@@ -36,7 +36,7 @@ class ForgetSet:
                 from item i join shard s on s.digest = i.shard and s.live
                 where ({where}) or i.digest in (select unnest($also::varchar[]))
             )
-            select shard, digest, subject, written, license, rowid in (select row from direct) as direct
+            select shard, digest, key, subject, written, license, rowid in (select row from direct) as direct
             from item where digest in (select digest from direct)
             """,
             values | {"also": sorted(also)},
@@ -84,6 +84,29 @@ class ForgetSet:
         """
         items, subjects, duplicates, forms = self._connection.execute(sql).fetchall()[0]
         return items, subjects, duplicates, forms if forms > subjects else 0
+
+    def others(self) -> tuple[int, int]:
+        """Return how many persons lose rows though nothing of theirs is selected, and how many rows.
+
+        A row of equal bytes under a selected row's key is a copy of it, and no other person's.
+        """
+        sql = """
+            with known as (
+                select *, case when written like 'id %' then written end as id from forget where subject is not null
+            )
+            select count(distinct (subject, id)), count(*) from known
+            where not direct
+                and not exists (
+                    select 1 from known own
+                    where own.direct and own.subject = known.subject and own.id is not distinct from known.id
+                )
+                and not exists (
+                    select 1 from forget copied
+                    where copied.direct and copied.digest = known.digest and copied.key = known.key
+                )
+        """
+        persons, rows = self._connection.execute(sql).fetchall()[0]
+        return persons, rows
 
     def changes(self) -> tuple[ShardChange, ...]:
         """Return what becomes of every live shard that holds a row of ``forget``."""

@@ -60,8 +60,8 @@ def refuse_stand_in(path: Path) -> None:
     is_error = bool(_ERROR.search(start)) and (page or start.lstrip().startswith((b"<?xml", b"<Error")))
     if suffix not in _PAGES and (is_error or (suffix in _NO_PAGES and page)):
         raise BadInput(
-            f"{path}: a web page{', perhaps an error,' if is_error else ''} where data should be; download it again and "
-            f"look at what came (`curl -fL -o {name} URL` fails where the server refuses)"
+            f"{path}: a web page{', perhaps an error,' if is_error else ''} where data should be; download it again "
+            f"and look at what came (`curl -fL -o {name} URL` fails where the server refuses)"
         )
 
 

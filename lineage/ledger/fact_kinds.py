@@ -82,6 +82,18 @@ class ShardWithdrawnFact(FactBody):
 
 
 @dataclass(frozen=True, slots=True)
+class ItemsLetInFact(FactBody):
+    """A person let items of a shard in that were withdrawn before: how many, and why."""
+
+    kind_of_fact = "items-let-in"
+    shard: str
+    name: str
+    items: int
+    by: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class ArtifactFact(FactBody):
     """An artifact was recorded."""
 

@@ -15,7 +15,8 @@ Decided here, with what it costs:
 
 - Two live shards may hold the same items only if their manifests agree row by row: files are named by the shard's
   digest, and one of two manifests would be lost, with the persons in it.
-- An item that was withdrawn by request is refused, whatever shard it comes back in.
+- An item that was withdrawn by request is refused, whatever shard it comes back in, unless a named person lets it in
+  (:mod:`lineage.shards.let_in`).
 - A name belongs to one live shard; new content under it is refused, since components were trained on the old.
 """
 
@@ -30,6 +31,8 @@ from lineage.perceptual_hash import THRESHOLDS, likenesses
 from lineage.records import Item, Shard, is_unicode, shard_digest
 from lineage.shards.divide import Division, divide
 from lineage.shards.files import adding_alone, live_shards, shard_items, shard_rows
+from lineage.shards.let_in import let_in as allow
+from lineage.shards.let_in import withdrawn_rows
 from lineage.shards.other_types import digests_in_other_types
 from lineage.shards.record import Added, Part, record_parts
 from lineage.shards.source_files import Reading
@@ -54,6 +57,7 @@ class Terms(TypedDict, total=False):
     rules: Rules | None
     dvc: bool | None
     likeness: str | None
+    let_in: tuple[str, str] | None
 
 
 class FileTerms(Terms, total=False):
@@ -146,6 +150,7 @@ def add_parts(
     rules: Rules | None = None,
     dvc: bool | None = None,
     likeness: str | None = None,
+    let_in: tuple[str, str] | None = None,
     reading: Reading | None = None,
 ) -> tuple[Added, ...]:
     """Record items as shards, by name: content and manifest of each, then their facts at once.
@@ -154,13 +159,13 @@ def add_parts(
     ``legal_basis``. ``check`` holds them to :mod:`lineage.shards.expectations` with ``rules``. ``dvc`` None tracks the
     content when the workspace is a DVC repository, False never, True demands it. ``likeness`` is ``image:FIELD`` or
     ``text:FIELD``: near-duplicates of each item are then known by a hash of that field, see
-    :mod:`lineage.perceptual_hash`. ``reading`` says from which file or folder they were read, and how: a removal says
-    whether it is still there.
+    :mod:`lineage.perceptual_hash`. ``let_in`` is who lets items in that were withdrawn, and why. ``reading``
+    says from which file or folder they were read, and how: a removal says whether it is still there.
 
     Raises ``BadInput`` and ``ExpectationsFailed``; nothing is recorded then, and no file is left.
     """
     _check_words(source=source, license=license, legal_basis=legal_basis)
-    made = []
+    made, back = [], list[tuple[Shard, list[Item]]]()
     for name, intake in parts.items():
         _check_terms(name, legal_basis, core=core)
         items, digests = _items(workspace, intake, source=source, license=license, likeness=likeness)
@@ -174,11 +179,19 @@ def add_parts(
             core=core,
             fields=tuple(intake.content),
         )
-        _refuse_withdrawn(workspace, intake, digests)
+        workspace.require_marks()
+        if rows := withdrawn_rows(workspace, items, digests_in_other_types(workspace, intake.content)):
+            if let_in is None:
+                raise _withdrawn(intake, rows)
+            back.append((shard, [items[row] for row in rows]))
         place = reading.place(intake) if reading is not None else None
         made.append(Part(shard, intake, items, digests, place, reading.source(place, digests) if reading else None))
     with adding_alone(workspace):
-        return record_parts(workspace, made, rules=rules, check=check, dvc=dvc)
+        by, because = let_in or ("", "")
+        return record_parts(
+            workspace, made, rules=rules, check=check, dvc=dvc,
+            before=lambda: [allow(workspace, shard, rows, by=by, because=because) for shard, rows in back],
+        )  # fmt: skip
 
 
 def _items(
@@ -236,18 +249,14 @@ def _check_words(**given: str | None) -> None:
             raise BadInput(f"the {term.replace('_', ' ')} {words[:40]!r} is not Unicode; write it in UTF-8")
 
 
-def _refuse_withdrawn(workspace: Workspace, intake: Intake, digests: Sequence[str]) -> None:
-    workspace.require_marks()
-    if not workspace.private.marks():
-        return
-    found = {row for row, digest in enumerate(digests) if workspace.private.is_withdrawn(digest)}
-    for others in digests_in_other_types(workspace, intake.content):
-        found |= {row for row, digest in others.items() if workspace.private.is_withdrawn(digest)}
-    back = [intake.rows[row] for row in sorted(found)]
-    if back:
-        shown = ", ".join(back[:_SHOWN]) + (", ..." if len(back) > _SHOWN else "")
-        noun = "item was" if len(back) == 1 else "items were"
-        raise BadInput(f"{intake.origin}: {len(back)} {noun} withdrawn by request; remove them: {shown}")
+def _withdrawn(intake: Intake, rows: Sequence[int]) -> BadInput:
+    """Return the error for rows whose items were withdrawn; whose they were then, the list does not know."""
+    shown = ", ".join(intake.rows[row] for row in rows[:_SHOWN]) + (", ..." if len(rows) > _SHOWN else "")
+    noun = "item was" if len(rows) == 1 else "items were"
+    return BadInput(
+        f"{intake.origin}: {len(rows)} {noun} withdrawn by request; remove them: {shown}; if they are another person's "
+        "equal rows, or consented to anew, a named person lets them in (--let-in NAME --reason WHY)"
+    )
 
 
 def _common(values: Iterable[str | None]) -> str | None:

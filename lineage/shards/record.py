@@ -1,6 +1,6 @@
 """Writing the files of shards that are to be recorded, and then their facts, all at once."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ import numpy as np
 from lineage.errors import BadInput
 from lineage.formats.read import Intake
 from lineage.git_ignored import ignore_data
-from lineage.ledger.fact_kinds import ShardFact
+from lineage.ledger.fact_kinds import FactBody, ShardFact
 from lineage.plural import counted
 from lineage.private_files import SourceFile
 from lineage.records import Item, Shard, canonical
@@ -62,9 +62,18 @@ class Part:
 
 
 def record_parts(
-    workspace: Workspace, parts: Sequence[Part], *, rules: Rules | None, check: bool, dvc: bool | None
+    workspace: Workspace,
+    parts: Sequence[Part],
+    *,
+    rules: Rules | None,
+    check: bool,
+    dvc: bool | None,
+    before: Callable[[], Sequence[FactBody]] = tuple,
 ) -> tuple[Added, ...]:
-    """Write the files of what is not recorded yet, and then all the facts. The caller lets no one else add shards."""
+    """Write the files of what is not recorded yet, and then all the facts. The caller lets no one else add shards.
+
+    ``before`` is done once nothing can be refused any more; its facts are appended in front.
+    """
     live = live_shards(workspace)
     known = [known_shard(workspace, part.shard, part.items, live, part.intake.origin) for part in parts]
     _refuse_twins(parts)
@@ -102,8 +111,8 @@ def record_parts(
                     sources=sources if len(sources) > 1 else (), notes=_notes(workspace, part, there),
                 )
             )  # fmt: skip
-        if facts:
-            workspace.ledger.record(*facts)
+        if said := (*before(), *facts):
+            workspace.ledger.record(*said)
     return tuple(added)
 
 

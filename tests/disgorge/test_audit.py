@@ -69,7 +69,7 @@ def shard(
     nobody = (None,) * len(values)
     keys = tuple(f"{name}-{row}" for row in range(len(values)))
     intake = Intake(name, {"x": np.array(values)}, keys, nobody, nobody, nobody, keys)
-    with mock.patch("lineage.shards.add._refuse_withdrawn") if again else nullcontext():
+    with mock.patch("lineage.shards.add.withdrawn_rows", return_value=[]) if again else nullcontext():
         return add_items(workspace, intake, name=name, license=license, check=False, dvc=False).shard
 
 
@@ -442,6 +442,7 @@ def build_kind(kind: PrivateFile[Any]) -> Any:
         "request": "R-1", "salt": "ab", "selectors": {"ab": "1.png"}, "particulars": {"name": "Ada"}, "items": ["ab"],
         "named": ["x"], "still_there": [], "registered": [{"name": "y"}], "path": Path("page.html"), "on": "2026-03-02",
         "sources": [SourceFile(Path("a.csv"), (("", 1, "ab"),), None)], "marks": ["ab"],
+        "rows": {"ab": ["cd"]},
     }  # fmt: skip
     if not is_dataclass(kind.form):
         return {"ab": {"erased": ["cd"]}}

@@ -1,6 +1,6 @@
 """Done: tables whose header is `key;subject;x`, `key, subject, x`, `Key,Subject`, or that begin with `sep=;`.
 Must: the person is the subject, or the file is refused: a name is never content, nothing is recorded in silence.
-Follows: none found
+Follows: PolicyEngine/policyengine-taxsim#418
 """
 
 from pathlib import Path

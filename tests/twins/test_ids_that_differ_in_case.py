@@ -1,6 +1,6 @@
 """Done: a column of account ids that differ in case only, and one of names in several spellings; one of each goes.
 Must: the id takes its own rows alone, and those of ids alike are named; the name takes all its spellings, counted.
-Follows: none found
+Follows: cloud-gov/cg-scripts#324
 """
 
 from pathlib import Path

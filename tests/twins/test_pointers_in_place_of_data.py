@@ -1,6 +1,6 @@
 """Done: pointers of Git LFS, git-annex and DVC, and error pages of a download, given where data is read from.
 Must: each is refused in one line with the command that fetches the real thing; data that only looks like one goes in.
-Follows: none found
+Follows: functime-org/functime#148
 """
 
 from pathlib import Path

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from disgorge.audit.findings import DIGEST_MISMATCH, MISSING_LICENSE, REINTRODUCED, Finding, Level
 from disgorge.audit.snapshot import Snapshot
 from lineage.errors import LineageError
+from lineage.shards.let_in import withdrawn_rows
 
 
 def reintroduced(snapshot: Snapshot) -> Iterator[Finding]:
@@ -36,7 +37,10 @@ def reintroduced(snapshot: Snapshot) -> Iterator[Finding]:
         items = snapshot.items(shard.digest)
         if isinstance(items, LineageError):
             continue  # a finding of its own
-        back = sum(private.is_withdrawn(item.digest) for item in items)
+        try:
+            back = len(withdrawn_rows(snapshot.workspace, items))
+        except LineageError:  # a finding of its own: who let items in is not known
+            back = sum(private.is_withdrawn(item.digest) for item in items)
         if back:
             yield Finding(
                 REINTRODUCED,

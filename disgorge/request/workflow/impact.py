@@ -17,7 +17,7 @@ from lineage.catalog.selection import selected_artifacts
 from lineage.plural import counted
 from lineage.records import Impact, Path
 from lineage.shards.files import check_manifests
-from lineage.shown import Table, short, table
+from lineage.shown import Attention, Table, short, table
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
@@ -56,7 +56,9 @@ def impact_of_all(workspace: Workspace, cases: Sequence[Case]) -> Impact:
         left_out = frozenset[str]().union(*catalog.selected(selectors).values()) - items
         artifacts = frozenset[str]().union(*(removable_artifacts(workspace, case) for case in cases))
         left_out |= {each.digest for each in catalog.artifacts()} - artifacts
-        return catalog.impact(selectors, withdrawn=withdrawn, also=items, spare=left_out, artifacts=artifacts)
+        joint = catalog.impact(selectors, withdrawn=withdrawn, also=items, spare=left_out, artifacts=artifacts)
+    each = [impact_of(workspace, case.request) for case in cases]  # persons of two requests count for both
+    return replace(joint, others=sum(one.others for one in each), other_rows=sum(one.other_rows for one in each))
 
 
 def impact_as_planned(workspace: Workspace, plan: Plan, *, of: str | None = None) -> Impact:
@@ -82,6 +84,8 @@ def impact_shown(found: Impact, *, references: bool) -> Iterator[str | Table]:
         + (f", {counted(found.duplicates, 'more row')} with the same bytes" if found.duplicates else "")
         + ("; some are declared not removable" if found.hits_core else "")
     )
+    if found.twins:
+        yield Attention(found.twins)
     shards = [
         (change.before.name, f"{change.removed} of {change.before.count}", "core" if change.before.core else "")
         for change in found.shards

@@ -56,7 +56,7 @@ def test_a_request_is_read_from_a_file(workspace_folder: Path) -> None:
     assert told["warnings"] == []
     assert (told["request"]["id"], told["request"]["received"]) == ("R-7", "2026-11-02")
     assert told["request"]["facts"] == {"made_public": True, "gdpr_ground": "b"}
-    assert told["request"]["selectors"] == [{"field": "subject", "value": Workspace.open().pseudonym(PERSON)}]
+    assert told["request"]["selectors"] == [{"field": "subject", "value": Workspace.open().subject(PERSON)}]
     assert fine("request impact R-7 --json").json["items"] == 3
 
 
