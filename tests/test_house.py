@@ -188,9 +188,9 @@ ROOMS = {
         disgorge/method disgorge/plan disgorge/request disgorge/request/holds disgorge/request/near
         disgorge/request/withdrawn disgorge/training disgorge/training/code disgorge/training/runners
         disgorge/training/sandbox disgorge/workspace_lock lineage/artifacts lineage/catalog lineage/errors
-        lineage/plural lineage/records
-        lineage/shards lineage/shown lineage/workspace policies/decision policies/errors policies/events
-        policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
+        lineage/formats lineage/plural lineage/records lineage/shards lineage/shown lineage/workspace policies/decision
+        policies/errors policies/events policies/judging policies/packs policies/request policies/taxonomy
+        policies/vocabulary
     """,
     "disgorge/statement": """
         disgorge/errors disgorge/evidence disgorge/method disgorge/plan lineage/plural lineage/records

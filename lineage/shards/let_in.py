@@ -14,9 +14,7 @@ from lineage.records import Item, Shard
 from lineage.workspace import Workspace
 
 
-def withdrawn_rows(
-    workspace: Workspace, items: Sequence[Item], others: Iterable[Mapping[int, str]] = ()
-) -> list[int]:
+def withdrawn_rows(workspace: Workspace, items: Sequence[Item], others: Iterable[Mapping[int, str]] = ()) -> list[int]:
     """Return which of some rows hold withdrawn items, but for those that were let in.
 
     ``others`` are digests, by row, that items have where their numbers are of another type.
