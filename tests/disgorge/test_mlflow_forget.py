@@ -189,13 +189,6 @@ def test_withdrawing_a_release_leaves_a_run_that_somebody_else_registered_there(
         assert client.get_run(logged.run).info.lifecycle_stage == "active"
 
 
-def test_a_version_whose_files_are_not_mounted_passes_nothing(logged: Logged) -> None:
-    folder = logged.root / "models of ada"
-    folder.rename(folder.with_name("unplugged"))
-    blind = logged.search().unreachable
-    assert [words for words in blind if "ada/2 points at" in words and "which is not there; mount it" in words]
-
-
 def test_a_deleted_run_still_has_its_file_on_disk(logged: Logged) -> None:
     """What is in MLflow's bin is not gone, and is found there."""
     with logged.store.client() as client:
