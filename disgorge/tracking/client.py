@@ -235,6 +235,8 @@ class Store:
             from sqlalchemy.exc import SQLAlchemyError
 
             uri, registry = self._uri or tracking_uri(self.root), self._uri or registry_uri(self.root)
+            if self._uri.startswith("file:"):
+                os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # to read one that is there
             try:
                 if self._client is None:
                     self._client = MlflowClient(tracking_uri=uri, registry_uri=registry)

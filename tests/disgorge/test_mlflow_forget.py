@@ -166,7 +166,7 @@ def test_a_version_whose_run_is_gone_is_not_taken_for_searched(logged: Logged, t
         client._tracking_client.store.delete_run(run)
         client._tracking_client.store._hard_delete_run(run)
     (words,) = logged.search().unreachable
-    assert f"MLflow model version prod/1 points at run {run}, which cannot be read" in words
+    assert f"MLflow model version prod/1 points at runs:/{run}/model, which cannot be read" in words
 
 
 def test_a_link_among_the_artifacts_is_said_and_passes_nothing(logged: Logged, tmp_path: Path) -> None:

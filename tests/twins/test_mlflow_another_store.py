@@ -13,7 +13,7 @@ from tests.disgorge.test_mlflow_forget import OLD, Logged
 
 @pytest.mark.parametrize("kind", ["database", "folder"])
 def test_a_store_of_any_name_in_the_workspace_is_asked(
-    logged: Logged, tmp_path: Path, database: Path, kind: str
+    logged: Logged, tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     from mlflow import MlflowClient
 
@@ -26,6 +26,7 @@ def test_a_store_of_any_name_in_the_workspace_is_asked(
         uri = f"sqlite:///{logged.root / 'experiments.sqlite'}"
     else:
         uri = (logged.root / "mlruns").as_uri()
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     with logged.store.client():
         client = MlflowClient(uri, uri)
         client.search_experiments()
