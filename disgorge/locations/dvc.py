@@ -6,6 +6,11 @@ checkout`` would bring an old model back by the hash in ``dvc.lock``, and ``dvc 
 training. A folder object that lists an erased file among others is written again without it; files that named it name
 the new one.
 
+What stages made of the files that shards were read from is made of the data as well, and so is what they made of any of
+that in an earlier commit (:mod:`lineage.dvc.history`): all of it goes. The version of such a file that DVC tracks now is
+the user's and stays (:mod:`disgorge.locations.source_files`); one that only an old commit names goes, so that no ``git
+checkout`` and ``dvc checkout`` brings it back. What git has committed itself is not rewritten.
+
 The search does not stop at hashes. It opens every Parquet file in stores on this machine, or tracked by DVC here, and
 looks for the items themselves, because the same item may lie there under an unrecorded hash.
 
@@ -32,7 +37,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, delete_files
-from lineage.dvc.derived_outputs import files_listed, made_of, named, run_of
+from lineage.dvc.derived_outputs import Run, files_listed, made_of, named, run_of
+from lineage.dvc.history import PastFile, past_files
 from lineage.dvc.repo import opened, reason, root_of
 from lineage.dvc.storage import (
     Place,
@@ -50,11 +56,14 @@ from lineage.dvc.storage import (
 from lineage.errors import LineageError
 from lineage.ledger.state import State
 from lineage.private_files import DVC_KEPT
+from lineage.shards.source_versions import Versions, live_sources, versions_of
 from lineage.storage.file_types import is_text
 from lineage.workspace import Workspace
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 """The form of a DVC hash: nothing is deleted under any other name that a fact gives."""
+_EMPTY = "d41d8cd98f00b204e9800998ecf8427e"
+"""The hash of a file without bytes, which anything makes."""
 _MADE = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
@@ -70,7 +79,7 @@ class Dvc(Location):
             return Traces()
         with opened(root) as repo:
             stores = Stores(repo, unreachable)
-            planned = DvcPlan.of(repo, stores, *self._hashes(target, spare), live=lambda: self._live(spare))
+            planned = self._plan_of(repo, stores, target, spare, unreachable)
             tracked = (path for out in repo.index.outs for path in files_of(out))
             every = (*stores.local_files(), *tracked, *experiments(repo))
             traces, unread = target.look(every, stored=True)
@@ -80,6 +89,7 @@ class Dvc(Location):
                 (*planned.traces(), *words),
                 unreadable=tuple(path for path in unread if path.suffix != ".dir" and path not in texts),
                 unreachable=tuple(unreachable),
+                unsupported=tuple(planned.unknown()),
             )
 
     def present(self, target: Target) -> Iterator[Path]:
@@ -119,13 +129,25 @@ class Dvc(Location):
         self, target: Target, spare: Spare, unreachable: list[str] | None = None, *, locked: bool = False
     ) -> "Iterator[DvcPlan | None]":
         """Open DVC and work out what goes; None where there is no DVC, or nothing that it could keep."""
-        root, (hashes, made) = root_of(self.workspace.root), self._hashes(target, spare)
-        if root is None or not (hashes or made):
+        root, unreachable = root_of(self.workspace.root), [] if unreachable is None else unreachable
+        if root is None or not (target.shards or target.weights):
             yield None
             return
         with opened(root) as repo, _lock_of(repo) if locked else nullcontext():
-            stores = Stores(repo, [] if unreachable is None else unreachable)
-            yield DvcPlan.of(repo, stores, hashes, made, live=lambda: self._live(spare))
+            yield self._plan_of(repo, Stores(repo, unreachable), target, spare, unreachable)
+
+    def _plan_of(
+        self, repo: Any, stores: Stores, target: Target, spare: Spare, out_of_reach: list[str]
+    ) -> "DvcPlan":
+        """Work out what goes, with the hashes that history and the shards' sources add."""
+        hashes, made = self._hashes(target, spare)
+        if not (target.shards or target.weights):
+            return DvcPlan.of(repo, stores, hashes, made)
+        past = list(past_files(Path(repo.root_dir), out_of_reach))
+        read_from = (*target.shards, *target.weights)
+        sources = versions_of(self.workspace, read_from, target.items, named=_named_at(repo, past), stores=stores)
+        sources.holding.difference_update(_live_shards(spare.state))
+        return DvcPlan.of(repo, stores, hashes, made, live=lambda: self._live(spare), past=past, sources=sources)
 
     def _hashes(self, target: Target, spare: Spare) -> tuple[tuple[str, ...], frozenset[str]]:
         """Return the MD5s of shards and weights, and of what an earlier purge found that stages had made of them.
@@ -157,7 +179,8 @@ class Dvc(Location):
     def _live(self, spare: Spare) -> frozenset[str]:
         """Return the MD5s of every live shard's content and of every object that something live needs."""
         needed = (*spare.shards, *spare.served, *spare.objects)
-        return _live_shards(spare.state).union(*(_md5s(self.workspace, digest) for digest in needed))
+        known = _live_shards(spare.state) | live_sources(self.workspace) | {_EMPTY}
+        return known.union(*(_md5s(self.workspace, digest) for digest in needed))
 
     def _remember(self, target: Target, made: Collection[str]) -> None:
         """Keep these hashes until the same digests are asked for again: they cannot be computed afterwards."""
@@ -226,6 +249,7 @@ class DvcPlan:
     renamed: tuple[_Entry, ...]
     runs: tuple[RunFile, ...]
     stores: Stores
+    sources: Versions
 
     @classmethod
     def of(
@@ -236,33 +260,39 @@ class DvcPlan:
         before: Collection[str] = (),
         *,
         live: Callable[[], Collection[str]] = tuple,
+        past: Collection[PastFile] = (),
+        sources: Versions | None = None,
     ) -> "DvcPlan":
-        """Work out what goes with these hashes, and with those found ``before``; reads only."""
-        entries = [*_entries(repo)]
+        """Work out what goes with these hashes and ``sources``, and with those found ``before``; reads only.
+
+        ``past`` is what DVC's files said in earlier commits.
+        """
+        entries, sources = [*_entries(repo)], sources or Versions()
         wdirs = {Path(repo.root_dir), *(Path(stage.wdir) for stage in repo.index.stages)}
-        at = {Path(out.fs_path): hash_of(out) for out in repo.index.outs if hash_of(out) in hashes}
+        at = {Path(out.fs_path): hash_of(out) for out in repo.index.outs if hash_of(out) in hashes} | sources.lying
         stages = [(each.body, [each.path.parent, *wdirs] if each.stage else []) for each in entries]
         stages += [(run.body, list(wdirs)) for run in stores.runs]
         runs = [run_of(body, stores, erased_at=at, folders=folders) for body, folders in stages]
-        made = made_of(
-            [run for run, (_, folders) in zip(runs, stages, strict=True) if folders], hashes, before=before, live=live
-        )
-        gone = frozenset(hashes) | made
+        known = [run for run, (_, folders) in zip(runs, stages, strict=True) if folders]
+        roots = frozenset(hashes) | sources.holding
+        made = _made_ever(known, past, stores, at, roots, before, live)
+        tracked = {md5 for out in repo.index.outs for md5 in (hash_of(out), *stores.listing(hash_of(out)))}
+        gone = frozenset(hashes) | made | (sources.holding - tracked)
         folders = {oid: _without(stores, oid, gone) for oid in sorted(stores.folders_with(gone) - gone)}
         lost = gone | folders.keys()
         hit = [
             (each, run)
             for each, run in zip(entries, runs, strict=False)
-            if each.names(lost) or (each.stage and run.read & gone)
+            if each.names(lost) or (each.stage and _read_it(run, gone, roots))
         ]
         dropped = [
             each
             for each, run in hit
-            if (each.stage and run.read & gone) or not all(_leaves(out, folders, gone) for out in each.names(lost))
+            if (each.stage and _read_it(run, gone, roots)) or not all(_leaves(out, folders, gone) for out in each.names(lost))
         ]
         outputs = (path for out in repo.index.outs for path in files_of(out))
         there = (*outputs, *experiments(repo)) if gone else ()
-        past = zip(stores.runs, runs[len(entries) :], strict=True)
+        remembered = zip(stores.runs, runs[len(entries) :], strict=True)
         return cls(
             repo,
             made,
@@ -272,18 +302,35 @@ class DvcPlan:
             objects=tuple((place, oid) for place in stores.places for oid in place.holding(lost)),
             dropped=tuple(dropped),
             renamed=tuple(each for each, _ in hit if each not in dropped),
-            runs=tuple(file for file, run in past if (run.read | run.made) & lost or file.names(lost)),
+            runs=tuple(file for file, run in remembered if (run.read | run.made) & lost or file.names(lost)),
             stores=stores,
+            sources=sources,
         )
+
+    def unknown(self) -> Iterator[str]:
+        """Yield in words which copies of the shards' sources are tracked and stay, and which versions are unknown."""
+        for out in self.repo.index.outs:
+            path = Path(out.fs_path)
+            if hash_of(out) in self.sources.holding - self.gone and path not in self.sources.lying:
+                yield f"{relative(path, self.repo)} is tracked by DVC, is equal to a file that a shard was read from, and stays"
+        for md5, path in self.sources.unknown.items():
+            name = relative(path, self.repo)
+            yield (
+                f"DVC or git names a version {md5} of {name} that no store on this machine has, so whether it held what "
+                f"was removed is not known; neither it nor what stages made of it was looked for"
+            )
 
     def traces(self) -> list[str]:
         """Return in words what is still there, kept or named, of what is to go."""
         traces = [f"{relative(path, self.repo)} is there" for path in self.files]
-        traces += [
-            f"{place.name}: {f'folder {oid} lists it' if oid in self.folders else oid}" for place, oid in self.objects
-        ]
+        traces += [f"{place.name}: {self._object(oid)}" for place, oid in self.objects]
         traces += [f"DVC run-cache: {run.name} names it" for run in self.runs]
         return [*traces, *(f"{self._name(each)} names it" for each in (*self.dropped, *self.renamed))]
+
+    def _object(self, oid: str) -> str:
+        if oid in self.folders:
+            return f"folder {oid} lists it"
+        return f"{oid}, which a stage made of it" if oid in self.made else oid
 
     def deletion(self) -> Deletion:
         """Return every file on this machine that goes, and in words what goes elsewhere or names less afterwards."""
@@ -360,6 +407,40 @@ def _entries(repo: Any) -> Iterator[_Entry]:
         document = read_yaml(path.read_bytes()) if path.is_file() else {}
         stages = {"": document} if path in files else document.get("stages") or {}
         yield from (_Entry(path, str(name), body) for name, body in stages.items() if isinstance(body, dict))
+
+
+def _read_it(run: Run, gone: frozenset[str], roots: frozenset[str]) -> bool:
+    """Whether a stage read what goes, or made what goes of what stays."""
+    return bool(run.read & gone or (run.read & roots and run.made & gone))
+
+
+def _named_at(repo: Any, past: Collection[PastFile]) -> dict[Path, set[str]]:
+    """Return the hashes that DVC's files give, or gave in an earlier commit, for what lies at a path."""
+    here = [(entry.path, entry.body) for entry in _entries(repo)]
+    wdirs = {Path(stage.wdir) for stage in repo.index.stages}
+    found: dict[Path, set[str]] = {}
+    for file, body in (*here, *((each.path, body) for each in past for body in each.entries)):
+        listed = [*named(body.get("outs")), *named(body.get("deps"))]
+        for folder in {file.parent, *(wdirs if file.name == "dvc.lock" else ())}:
+            for path, md5 in listed:
+                found.setdefault(Path(os.path.normpath(folder / path)), set()).add(md5)
+    return {path: hashes - {""} for path, hashes in found.items()}
+
+
+def _made_ever(
+    known: list[Run],
+    past: Collection[PastFile],
+    stores: Stores,
+    at: dict[Path, str],
+    roots: frozenset[str],
+    before: Collection[str],
+    live: Callable[[], Collection[str]],
+) -> frozenset[str]:
+    """Return what was made of the roots, by the runs that are known now and by those of earlier commits."""
+    runs = list(known)
+    for file in (each for each in past if each.is_lock):
+        runs += (run_of(body, stores, erased_at=at, folders=[file.path.parent]) for body in file.entries)
+    return made_of(runs, roots, before=before, live=live)
 
 
 def _leaves(out: dict[str, Any], folders: dict[str, _Folder | None], gone: Collection[str]) -> bool:
