@@ -6,10 +6,10 @@ checkout`` would bring an old model back by the hash in ``dvc.lock``, and ``dvc 
 training. A folder object that lists an erased file among others is written again without it; files that named it name
 the new one.
 
-What stages made of the files that shards were read from is made of the data as well, and so is what they made of any of
-that in an earlier commit (:mod:`lineage.dvc.history`): all of it goes. The version of such a file that DVC tracks now is
-the user's and stays (:mod:`disgorge.locations.source_files`); one that only an old commit names goes, so that no ``git
-checkout`` and ``dvc checkout`` brings it back. What git has committed itself is not rewritten.
+What stages made of the files that shards were read from is made of the data as well, and so is what they made of any
+of that in an earlier commit (:mod:`lineage.dvc.history`): all of it goes. The version of such a file that DVC tracks
+now is the user's and stays (:mod:`disgorge.locations.source_files`); one that only an old commit names goes, so that no
+``git checkout`` and ``dvc checkout`` brings it back. What git has committed itself is not rewritten.
 
 The search does not stop at hashes. It opens every Parquet file in stores on this machine, or tracked by DVC here, and
 looks for the items themselves, because the same item may lie there under an unrecorded hash.
@@ -136,9 +136,7 @@ class Dvc(Location):
         with opened(root) as repo, _lock_of(repo) if locked else nullcontext():
             yield self._plan_of(repo, Stores(repo, unreachable), target, spare, unreachable)
 
-    def _plan_of(
-        self, repo: Any, stores: Stores, target: Target, spare: Spare, out_of_reach: list[str]
-    ) -> "DvcPlan":
+    def _plan_of(self, repo: Any, stores: Stores, target: Target, spare: Spare, out_of_reach: list[str]) -> "DvcPlan":
         """Work out what goes, with the hashes that history and the shards' sources add."""
         hashes, made = self._hashes(target, spare)
         if not (target.shards or target.weights):
@@ -288,7 +286,8 @@ class DvcPlan:
         dropped = [
             each
             for each, run in hit
-            if (each.stage and _read_it(run, gone, roots)) or not all(_leaves(out, folders, gone) for out in each.names(lost))
+            if (each.stage and _read_it(run, gone, roots))
+            or not all(_leaves(out, folders, gone) for out in each.names(lost))
         ]
         outputs = (path for out in repo.index.outs for path in files_of(out))
         there = (*outputs, *experiments(repo)) if gone else ()
@@ -312,12 +311,12 @@ class DvcPlan:
         for out in self.repo.index.outs:
             path = Path(out.fs_path)
             if hash_of(out) in self.sources.holding - self.gone and path not in self.sources.lying:
-                yield f"{relative(path, self.repo)} is tracked by DVC, is equal to a file that a shard was read from, and stays"
+                yield f"{relative(path, self.repo)} equals a file that a shard was read from; DVC tracks it, it stays"
         for md5, path in self.sources.unknown.items():
             name = relative(path, self.repo)
             yield (
-                f"DVC or git names a version {md5} of {name} that no store on this machine has, so whether it held what "
-                f"was removed is not known; neither it nor what stages made of it was looked for"
+                f"DVC or git names a version {md5} of {name} that no store on this machine has, so whether it held "
+                f"what was removed is not known; neither it nor what stages made of it was looked for"
             )
 
     def traces(self) -> list[str]:

@@ -1,12 +1,16 @@
 """MLflow's artifacts, logged models and registered versions: what of a target they hold, and deleting it.
 
-Disgorge itself puts descriptions into MLflow and no weights, but users' trainings log anything: so every artifact
-file on this file system is looked into, wherever any experiment, run, logged model or registered version keeps its
-files (:mod:`disgorge.tracking.addresses`), deleted ones included. A file is a trace if it is safetensors that are purged weights or have a tensor of them, or
-Parquet with a withdrawn item. So is a logged model that holds such a file, and a registered version that points there
-or describes a composition with a purged member. A version that no recorded composition explains
-(:mod:`disgorge.tracking.registered`) is for a person to judge where it names what was removed, and else only told of.
-So is a file with removed tensors beside others: it may be another model with the same public part.
+Disgorge itself puts descriptions into MLflow and no weights, but users' trainings log anything: so every artifact file
+on this file system is looked into, wherever any experiment, run, logged model or registered version keeps its files
+(:mod:`disgorge.tracking.addresses`), deleted ones included. A file is a trace if it is safetensors that are purged
+weights or have a tensor of them, or Parquet with a withdrawn item. So is a logged model that holds such a file, and a
+registered version that points there or describes a composition with a purged member. A version that no recorded
+composition explains (:mod:`disgorge.tracking.registered`) is for a person to judge where it names what was removed, and
+else only told of. So is a file with removed tensors beside others: it may be another model with the same public part.
+
+Rows of withdrawn items are looked for too, by marks of their values (:mod:`disgorge.locations.row_marks`): in texts and
+tables among the artifacts, and in every text of the store itself (:mod:`disgorge.tracking.stored_texts`). What holds
+one may hold much else, so it is named, with the way to delete it, and stops a certificate.
 
 Records stay where they can: a run keeps its metrics, parameters and tags, only the file goes. A logged model that holds
 such a file goes whole. It, and the run that holds nothing but the description of a release, are deleted for good, as
@@ -16,8 +20,8 @@ file, so that file outlives them; a release's run and its description are found 
 
 Without a store in the workspace MLflow is not imported. Not reached, and named: artifact stores elsewhere, artifacts of
 another workspace (a copied workspace points into the original), and files in a format of their own (pickles, zips). A
-place that is not there stops a certificate if it may be a disk that is not mounted; one that is gone from a folder which
-is there and holds other things was deleted, as other teams' runs are, and stops nothing.
+place that is not there stops a certificate if it may be a disk that is not mounted; one that is gone from a folder
+which is there and holds other things was deleted, as other teams' runs are, and stops nothing.
 Negative consequence: MLflow keeps of a deleted version that there was one, and its number.
 """
 
@@ -30,6 +34,7 @@ from urllib.parse import urlparse
 
 from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.location import SAME_TEXT, Copy, Deletion, Location, Spare, Target, Traces, delete_files, shown
+from disgorge.locations.row_marks import RowMarks
 from disgorge.tracking.addresses import Address, addresses, download_uri, local_path, may_be_unmounted, outermost
 from disgorge.tracking.client import (
     COMPOSITION,
@@ -43,6 +48,7 @@ from disgorge.tracking.client import (
     without_secrets,
 )
 from disgorge.tracking.registered import Registered, Touched, from_client, touched, unexplained
+from disgorge.tracking.stored_texts import stored_texts
 from lineage.dvc.storage import files
 from lineage.workspace import Workspace
 
@@ -72,15 +78,15 @@ class Mlflow(Location):
 
     def _look(self, target: Target, spare: Spare) -> "list[_Found]":
         """Return what each store holds of the target, and the folders where there is no store."""
-        root = self.workspace.root
+        root, marks = self.workspace.root, RowMarks(self.workspace.private.keyed, target.marks)
         if not has_records(root) or not installed():
-            found = _Found(root, target)
+            found = _Found(root, target, marks)
             if has_records(root):
                 found.blind("MLflow is not installed, so its models and versions were not looked at")
             found.look_into([folder for folder in _folders(root, ()) if found._is_ours(folder)])
             return [found]
         names = touched(spare.state, spare.facts, components=frozenset(target.weights), shards=target.shards)
-        several = [_Found(root, target, store) for store in Store.every(root)]
+        several = [_Found(root, target, marks, store) for store in Store.every(root)]
         for found in several:
             found.look(spare.state.compositions, names)
         return several
@@ -109,6 +115,7 @@ class _Found:
 
     root: Path
     target: Target
+    marks: RowMarks
     store: Store | None = None
     files: dict[Path, str] = field(default_factory=dict)
     models: dict[str, Path] = field(default_factory=dict)
@@ -180,6 +187,7 @@ class _Found:
                 self.models |= {model: place for model, place in self.places.items() if place in found}
             for version in versions:
                 self._version(client, version, where[id(version)])
+            self._texts(client)
             self.runs = {run: where for run, where in self.runs.items() if self._is_ours(where)}
             unrecorded = unexplained(from_client(client, versions), recorded)
         self.others += Traces(unexplained=())
@@ -202,9 +210,12 @@ class _Found:
             if not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
                 what = "artifacts in" if path.is_dir() else "artifact"
                 self.blind(f"MLflow {what} {path} is a link to {path.resolve()}, which was not searched")
-        inside = (path for root in roots for path in _files(root) if path == root or not path.is_symlink())
+        inside = [path for root in roots for path in _files(root) if path == root or not path.is_symlink()]
         matches, unread = self.target.look(inside)
         self.others += Traces(unreadable=tuple(unread))
+        for path in inside if self.marks else ():
+            if path not in matches:
+                self._rows(path)
         for path, words in matches.items():
             if words == SAME_TEXT:
                 self.others += Traces(needs_a_person=(f"MLflow artifact {path} {words}",))
@@ -217,6 +228,27 @@ class _Found:
                 f"a public part, record a live component that holds them, and resume"
             )
             self.others += Traces(needs_a_person=(words,))
+
+    def _rows(self, path: Path) -> None:
+        """Note whether rows of withdrawn items stand in a file."""
+        try:
+            if not self.marks.stand_in_file(path):
+                return
+        except FileNotFoundError:
+            return  # deleted meanwhile
+        except (OSError, ValueError):
+            self.others += Traces(unreadable=(path,))
+            return
+        words = f"MLflow artifact {path} holds removed rows; delete it, or take them out, and resume"
+        self.others += Traces(needs_a_person=(words,))
+
+    def _texts(self, client: Any) -> None:
+        """Note where in the store rows of withdrawn items stand."""
+        blind, named = list[str](), dict[str, None]()
+        for each in stored_texts(client, blind) if self.marks else ():
+            if self.marks.stand_in(each.text):
+                named[f"MLflow {each.what} holds removed rows; {each.remedy}, and resume"] = None
+        self.others += Traces(needs_a_person=tuple(named), unreachable=tuple(blind))
 
     def _is_ours(self, root: Path) -> bool:
         """Whether a folder may be searched and cleared: in this workspace in truth, or in none."""
@@ -254,7 +286,9 @@ class _Found:
             return self._local(Address(name, download_uri(client, version)))
         except MlflowException:
             if version.tags.get(KIND) != RELEASE:
-                words = f"MLflow {name} points at {version.source}, which cannot be read; delete the version, or restore it"
+                words = (
+                    f"MLflow {name} points at {version.source}, which cannot be read; delete the version, or restore it"
+                )
                 self.blind(words)
             return None
 
@@ -281,7 +315,9 @@ class _Found:
         for path in outermost(path for path in located if not path.exists() and there.isdisjoint(path.parents)):
             inside = path.is_relative_to(self.root.absolute()) or path.is_relative_to(self.root.resolve())
             if any(_is_dead_link(each) for each in (path, *path.parents)) or (not inside and may_be_unmounted(path)):
-                words = f"MLflow keeps artifacts in {path}, which is not there; mount it, or if nothing is in it, make it"
+                words = (
+                    f"MLflow keeps artifacts in {path}, which is not there; mount it, or if nothing is in it, make it"
+                )
                 self.blind(words)
 
 

@@ -85,18 +85,21 @@ def _resolved(client: Any, uri: str, *, strict: bool = True) -> str | None:
     """Follow an address to one that names a place; None, unless ``strict``, where what it leads to is gone."""
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
-    from mlflow.store.artifact.utils.models import get_model_name_and_version
-    from mlflow.utils.uri import append_to_uri_path
+    from mlflow.store.artifact.utils import models as model_uris
+    from mlflow.utils import uri as uris
 
+    repository: Any = RunsArtifactRepository
+    models: Any = model_uris
+    paths: Any = uris
     try:
         for _ in range(_HOPS):
             match urlparse(uri).scheme:
                 case "runs":
-                    run, inner = RunsArtifactRepository.parse_runs_uri(uri)
+                    run, inner = repository.parse_runs_uri(uri)
                     location = client.get_run(run).info.artifact_uri
-                    uri = append_to_uri_path(location, inner) if inner else location
+                    uri = paths.append_to_uri_path(location, inner) if inner else location
                 case "models":
-                    named = get_model_name_and_version(client, uri)
+                    named = models.get_model_name_and_version(client, uri)
                     if len(named) == 1:
                         uri = client.get_logged_model(*named).artifact_location
                     else:
@@ -112,12 +115,13 @@ def _resolved(client: Any, uri: str, *, strict: bool = True) -> str | None:
 
 def local_path(uri: str) -> Path | None:
     """Return the path that MLflow means by an address, None for one that is relative or on another machine."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils import file_utils
 
+    files: Any = file_utils
     parsed = urlparse(uri)
     if parsed.scheme not in ("", "file") or (parsed.scheme and parsed.netloc not in ("", "localhost")):
         return None
-    path = Path(local_file_uri_to_path(uri))
+    path = Path(files.local_file_uri_to_path(uri))
     return path if path.is_absolute() else None
 
 

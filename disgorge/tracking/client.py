@@ -6,7 +6,7 @@ folder, so one that holds runs or models and no experiment of ours is the user's
 workspace's own store is then ``.disgorge/mlflow.db``. A removal looks into every store that lies in the workspace's
 folder, a database of any name and the folder ``mlruns``, and deletes what it finds.
 
-A path may hold ``?``, ``#`` and ``%``: SQLAlchemy makes the address of a database, and MLflow says what an address means.
+A path may hold ``?``, ``#`` and ``%``: SQLAlchemy makes the address of a database, MLflow says what an address means.
 
 Artifacts lie under ``<workspace>/mlartifacts``, unless a server or a folder that the user named keeps them: for a
 database MLflow's default would be the current folder. MLflow reports its use by default: that is switched off before it

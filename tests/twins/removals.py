@@ -25,7 +25,7 @@ _AS = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in
 
 
 class Repository(Removal):
-    """``alice.csv`` is added as a shard, and a stage makes ``model.bin`` of the file; bob's model is nobody's matter."""
+    """``alice.csv`` is added as a shard, and a stage makes ``model.bin`` of the file, another ``bob.bin``."""
 
     def __init__(self, root: Path, *, before: str = "", track: bool = True) -> None:
         """``before`` is what the file held in an earlier commit, tagged v1, in which the stage ran as well."""

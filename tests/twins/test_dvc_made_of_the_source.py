@@ -33,7 +33,9 @@ def test_what_the_cleaned_source_makes_is_found_clean(tmp_path: Path) -> None:
     made = Repository(tmp_path / "repository")
     made.purge()
     made.make("key,x\nb,2.5\nc,3.5\n", "clean")
-    assert made.search().left == (f"DVC cache: {md5_of_text(ROWS)}",), "the version before, which no commit of now names"
+    assert made.search().left == (f"DVC cache: {md5_of_text(ROWS)}",), (
+        "the version before, which no commit of now names"
+    )
     made.purge()
     assert made.search().left == ()
     assert (made.root / "model.bin").is_file()

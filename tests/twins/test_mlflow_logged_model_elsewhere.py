@@ -20,7 +20,9 @@ def test_a_logged_model_is_looked_into_where_it_lies(logged: Logged, tmp_path: P
             folder.mkdir(parents=True)
             (folder / "w.safetensors").write_bytes(data)
             models[name] = client.create_logged_model(experiment, name=name).model_id
-            query = f"update logged_models set artifact_location = '{folder.as_uri()}' where model_id = '{models[name]}'"
+            query = (
+                f"update logged_models set artifact_location = '{folder.as_uri()}' where model_id = '{models[name]}'"
+            )
             logged.rows(query)
             if deleted:
                 client.delete_logged_model(models[name])

@@ -1,4 +1,4 @@
-"""Done: runs and versions of other teams point at folders that are not there: deleted, or on a disk that is not mounted.
+"""Done: other teams' runs and versions point at folders that are not there: deleted, or on a disk not mounted.
 Must: a folder deleted from one that holds other things stops nothing; what may be a disk stops the certificate.
 Follows: mlflow/mlflow#19467
 """

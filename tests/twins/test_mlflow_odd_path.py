@@ -39,4 +39,6 @@ def test_a_store_that_an_older_version_put_elsewhere_is_looked_into(tmp_path: Pa
     before = Store(workspace.root, f"sqlite:///{tmp_path / 'what'}")
     Registry(before).adopt("digits", "live", Logged.composition("1"))
     target = Target(compositions=frozenset({Logged.composition("1").digest}))
-    assert Mlflow(workspace).search(target, Spare()).left == ("MLflow model version digits/1 describes what was purged",)
+    assert Mlflow(workspace).search(target, Spare()).left == (
+        "MLflow model version digits/1 describes what was purged",
+    )
