@@ -26,7 +26,7 @@ Negative consequence: MLflow keeps of a deleted version that there was one, and 
 """
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -177,8 +177,10 @@ class _Found:
         assert self.store is not None
         with self.store.client() as client:
             versions = list(versions_of(client))
-            where = {id(version): self._place_of(client, version) for version in versions}
-            self.located = [path for each in addresses(client) if (path := self._local(each)) is not None]
+            every = list(addresses(client))
+            runs = {each.run: each.uri for each in every if each.run}
+            where = {id(version): self._place_of(client, version, runs) for version in versions}
+            self.located = [path for each in every if (path := self._local(each)) is not None]
             located = [*self.located, *(path for path in where.values() if path is not None)]
             self._missing(located)
             self.look_into([root for root in _folders(self.root, located) if self._is_ours(root)])
@@ -239,7 +241,7 @@ class _Found:
         except (OSError, ValueError):
             self.others += Traces(unreadable=(path,))
             return
-        words = f"MLflow artifact {path} holds removed rows; delete it, or take them out, and resume"
+        words = f"removed rows stand in MLflow's artifact {path}; delete it, or take them out, and resume"
         self.others += Traces(needs_a_person=(words,))
 
     def _texts(self, client: Any) -> None:
@@ -247,7 +249,7 @@ class _Found:
         blind, named = list[str](), dict[str, None]()
         for each in stored_texts(client, blind) if self.marks else ():
             if self.marks.stand_in(each.text):
-                named[f"MLflow {each.what} holds removed rows; {each.remedy}, and resume"] = None
+                named[f"removed rows stand in MLflow's {each.what}; {each.remedy}, and resume"] = None
         self.others += Traces(needs_a_person=tuple(named), unreachable=tuple(blind))
 
     def _is_ours(self, root: Path) -> bool:
@@ -277,13 +279,13 @@ class _Found:
         elif place is not None and any(place == path or place in path.parents for path in self.files):
             self.versions[key] = "points at a file that holds it"
 
-    def _place_of(self, client: Any, version: Any) -> Path | None:
+    def _place_of(self, client: Any, version: Any, runs: Mapping[str, str]) -> Path | None:
         """Return the folder or file on this machine where a version's files lie; none for one of ours that is gone."""
         from mlflow.exceptions import MlflowException
 
         name = f"model version {version.name}/{version.version}"
         try:
-            return self._local(Address(name, download_uri(client, version)))
+            return self._local(Address(name, download_uri(client, version, runs)))
         except MlflowException:
             if version.tags.get(KIND) != RELEASE:
                 words = (

@@ -32,7 +32,6 @@ from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.ledger.fact_kinds import PurgedFact
 from lineage.workspace import Workspace
-from policies.request import RemovalRequest
 
 
 def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence[Case]) -> tuple[PurgedFact, Purged]:
@@ -58,7 +57,7 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
     refuse_borrowed_files(workspace, case, target.weights)
     target = target.with_files(files)
     if found_before is None:
-        marks = marks_to_look_for(workspace, target, [each.request for each in cases])
+        marks = marks_to_look_for(workspace, target, cases)
         listed.note_tensors(tensors_that_go(workspace, target.weights), files, marks)
         before = search(workspace, replace(target, tensors=listed.tensors, marks=marks))
         if before.unreachable and not before.left:  # noted once, it would show for ever that the search finds nothing
@@ -92,7 +91,7 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
     return PurgedFact(plan.request, target.shards, target.weights, plan.digest), result
 
 
-def marks_to_look_for(workspace: Workspace, target: Target, requests: Sequence[RemovalRequest]) -> dict[str, list[str]]:
+def marks_to_look_for(workspace: Workspace, target: Target, cases: Sequence[Case]) -> dict[str, list[str]]:
     """Return marks of the target's rows, where there is an MLflow store in which they may stand.
 
     Persons' names are among them as long as the private file of the request that names them is there.
@@ -100,7 +99,7 @@ def marks_to_look_for(workspace: Workspace, target: Target, requests: Sequence[R
     if not has_records(workspace.root):
         return {}
     names = dict[str, str]()
-    for request in requests:
+    for request in (case.request for case in cases):
         if not is_erased(workspace, request):
             names |= {
                 workspace.private.pseudonym(each.value): each.value

@@ -8,9 +8,10 @@ their experiment, unless somebody moved them.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlparse
 
@@ -22,13 +23,14 @@ _MOUNTED = ("/", "/mnt", "/media", "/run/media", "/net", "/Volumes")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where something keeps its files; ``model`` is the id of a logged model.
+    """Where something keeps its files; ``run`` and ``model`` are the id of a run or a logged model.
 
     ``uri`` is empty where nothing says where that is, and ``used`` is false where nothing was ever logged there.
     """
 
     what: str
     uri: str
+    run: str = ""
     model: str = ""
     used: bool = True
 
@@ -45,9 +47,10 @@ def addresses(client: Any) -> Iterator[Address]:
     used = {str(run.info.experiment_id) for run in runs} | {str(model.experiment_id) for model in models}
     for each in experiments:
         yield Address(f"experiment {each.name}", each.artifact_location or "", used=str(each.experiment_id) in used)
-    yield from (Address(f"run {run.info.run_id}", run.info.artifact_uri or "") for run in runs)
+    for each in runs:
+        yield Address(f"run {each.info.run_id}", each.info.artifact_uri or "", run=each.info.run_id)
     for model in models:
-        yield Address(f"logged model {model.model_id}", model.artifact_location or "", model.model_id)
+        yield Address(f"logged model {model.model_id}", model.artifact_location or "", model=model.model_id)
     yield from _from_tables(client)
 
 
@@ -62,7 +65,7 @@ def _from_tables(client: Any) -> Iterator[Address]:
             deleted = models.filter(SqlLoggedModel.lifecycle_stage == "deleted").all()
             traces = session.query(SqlTraceTag.value).filter(SqlTraceTag.key == "mlflow.artifactLocation")
             traced = traces.distinct().all()
-        yield from (Address(f"deleted logged model {model}", location, model) for model, location in deleted)
+        yield from (Address(f"deleted logged model {model}", location, model=model) for model, location in deleted)
         yield from (Address("traces", location, used=False) for (location,) in traced if location)
     if hasattr(registry, "engine"):
         from mlflow.store.model_registry.dbmodels.models import SqlModelVersion as Version
@@ -75,13 +78,18 @@ def _from_tables(client: Any) -> Iterator[Address]:
                 yield Address(f"deleted model version {name}/{number}", uri, used=False)
 
 
-def download_uri(client: Any, version: Any) -> str:
-    """Return where a registered version's files lie in the end; raises ``MlflowException`` where nothing says."""
-    uri = _resolved(client, str(client.get_model_version_download_uri(version.name, version.version) or ""))
-    return uri or ""
+def download_uri(client: Any, version: Any, runs: Mapping[str, str]) -> str:
+    """Return where a registered version's files lie in the end; raises ``MlflowException`` where nothing says.
+
+    ``runs`` are the locations of those runs that are known.
+    """
+    uri = str(client.get_model_version_download_uri(version.name, version.version) or "")
+    return _resolved(client, uri, runs) or ""
 
 
-def _resolved(client: Any, uri: str, *, strict: bool = True) -> str | None:
+def _resolved(
+    client: Any, uri: str, runs: Mapping[str, str] = MappingProxyType({}), *, strict: bool = True
+) -> str | None:
     """Follow an address to one that names a place; None, unless ``strict``, where what it leads to is gone."""
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
@@ -96,7 +104,7 @@ def _resolved(client: Any, uri: str, *, strict: bool = True) -> str | None:
             match urlparse(uri).scheme:
                 case "runs":
                     run, inner = repository.parse_runs_uri(uri)
-                    location = client.get_run(run).info.artifact_uri
+                    location = runs.get(run) or client.get_run(run).info.artifact_uri
                     uri = paths.append_to_uri_path(location, inner) if inner else location
                 case "models":
                     named = models.get_model_name_and_version(client, uri)

@@ -1,6 +1,6 @@
 """What stands inside an MLflow store: parameters, tags, traces, records of evaluation datasets, and any other text.
 
-A store in a database is read by its tables, whichever they are, so that what a later version of MLflow keeps is looked
+A store in a database is read by every table that the installed MLflow has, so that what a later version keeps is looked
 into as well. A folder of ``mlruns`` is files, which are looked into as artifacts are. Of a server only parameters and
 tags of runs are asked for. What a database has deleted and not yet overwritten is not seen.
 """
@@ -50,12 +50,12 @@ def stored_texts(client: Any, blind: list[str]) -> Iterator[StoredText]:
 
 
 def _of_database(engine: Any) -> Iterator[StoredText]:
-    from sqlalchemy import JSON, MetaData, String, select
+    from mlflow.store.db.base_sql_model import Base
+    from sqlalchemy import JSON, String, inspect, select
 
-    tables = MetaData()
-    tables.reflect(bind=engine)
+    there = set(inspect(engine).get_table_names())
     with engine.connect() as connection:
-        for table in tables.sorted_tables:
+        for table in (table for table in Base.metadata.sorted_tables if table.name in there):
             texts = [column for column in table.columns if isinstance(column.type, (String, JSON))]
             keys = [column for column in table.primary_key.columns if column.name not in _PARTS]
             if not texts or not keys:

@@ -11,13 +11,17 @@ from typing import Any
 
 import pytest
 
+from disgorge.errors import CertificateRefused
 from disgorge.locations.location import Spare, Target, Traces
 from disgorge.locations.mlflow import Mlflow
 from disgorge.locations.row_marks import RowMarks, marks_of
 from disgorge.tracking.client import Store
+from disgorge.tracking.registry import Registry
+from lineage.records import Selector
 from lineage.shards.add import add_shard
 from lineage.shards.files import shard_rows
 from lineage.workspace import Workspace
+from tests import toys
 
 ANN = {
     "key": "patient-17",
@@ -124,8 +128,25 @@ def test_a_row_in_mlflow_is_named_and_the_row_of_another_is_not(study: Study, ho
     study.log(how, ANN)
     found = study.search()
     assert found.left, how
-    assert all("holds removed rows; delete" in words for words in found.left)
+    assert all("removed rows stand in MLflow's " in words and "; delete" in words for words in found.left)
     assert all("Ann" not in words and "Elm" not in words for words in found.left)
+
+
+def test_a_removal_is_refused_until_the_row_is_deleted(workspace: Workspace, database: Path) -> None:
+    shutil.copy(database, workspace.root / "mlflow.db")
+    store = Store(workspace.root)
+    registry = Registry(store)
+    with store.client() as client:
+        experiment = client.create_experiment("beside", artifact_location=(workspace.root / "beside").as_uri())
+        run = client.create_run(experiment).info.run_id
+        client.set_tag(run, "worst", "shard-3-0 of 12")
+        client.set_tag(run, "best", "shard-1-0 of 12")
+    toys.granted_plan(workspace, [Selector("shard", "shard-3")])
+    with pytest.raises(CertificateRefused, match=rf"removed rows stand in MLflow's tags of run {run}; delete the tag"):
+        toys.carry(workspace, registrar=registry)
+    with store.client() as client:
+        client.delete_tag(run, "worst")
+    assert toys.carry(workspace, registrar=registry).verdict == "certified"
 
 
 def test_marks_tell_nobody_the_values(study: Study) -> None:
