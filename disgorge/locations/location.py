@@ -61,7 +61,7 @@ class Target:
     ``weights`` are objects: components of tensors, listings of those that are folders, and the files of these.
     ``files`` are the files among them, with their sizes; those too small to be known by their bytes go as objects and
     are looked for nowhere else (:attr:`known`). ``request`` is the request it is removed for. ``marks`` are those of
-    the items' rows in texts (:mod:`disgorge.locations.row_marks`).
+    the items' rows in texts (:mod:`lineage.shards.row_marks`).
     """
 
     shards: tuple[str, ...] = ()

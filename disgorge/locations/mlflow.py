@@ -8,7 +8,7 @@ registered version that points there or describes a composition with a purged me
 composition explains (:mod:`disgorge.tracking.registered`) is for a person to judge where it names what was removed, and
 else only told of. So is a file with removed tensors beside others: it may be another model with the same public part.
 
-Rows of withdrawn items are looked for too, by marks of their values (:mod:`disgorge.locations.row_marks`): in texts and
+Rows of withdrawn items are looked for too, by marks of their values (:mod:`lineage.shards.row_marks`): in texts and
 tables among the artifacts, and in every text of the store itself (:mod:`disgorge.tracking.stored_texts`). What holds
 one may hold much else, so it is named, with the way to delete it, and stops a certificate.
 
@@ -34,7 +34,6 @@ from urllib.parse import urlparse
 
 from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.location import SAME_TEXT, Copy, Deletion, Location, Spare, Target, Traces, delete_files, shown
-from disgorge.locations.row_marks import RowMarks
 from disgorge.tracking.addresses import Address, addresses, download_uri, local_path, may_be_unmounted, outermost
 from disgorge.tracking.client import (
     COMPOSITION,
@@ -50,6 +49,7 @@ from disgorge.tracking.client import (
 from disgorge.tracking.registered import Registered, Touched, from_client, touched, unexplained
 from disgorge.tracking.stored_texts import stored_texts
 from lineage.dvc.storage import files
+from lineage.shards.row_marks import RowMarks
 from lineage.workspace import Workspace
 
 FOLDERS = ("mlartifacts", "mlruns")

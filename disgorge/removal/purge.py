@@ -13,7 +13,6 @@ from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.locations.every import purge, search
 from disgorge.locations.location import Target
 from disgorge.locations.references import files_that_go, still_gone, tensors_that_go
-from disgorge.locations.row_marks import marks_of
 from disgorge.plan.details import PurgeDetail, WithdrawalDetail
 from disgorge.plan.plan import Plan, Step
 from disgorge.plan.results import Purged
@@ -31,6 +30,7 @@ from disgorge.tracking.client import has_records
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.ledger.fact_kinds import PurgedFact
+from lineage.shards.row_marks import marks_of
 from lineage.workspace import Workspace
 
 

@@ -14,12 +14,12 @@ import pytest
 from disgorge.errors import CertificateRefused
 from disgorge.locations.location import Spare, Target, Traces
 from disgorge.locations.mlflow import Mlflow
-from disgorge.locations.row_marks import RowMarks, marks_of
 from disgorge.tracking.client import Store
 from disgorge.tracking.registry import Registry
 from lineage.records import Selector
 from lineage.shards.add import add_shard
 from lineage.shards.files import shard_rows
+from lineage.shards.row_marks import RowMarks, marks_of
 from lineage.workspace import Workspace
 from tests import toys
 

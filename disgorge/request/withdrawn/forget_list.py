@@ -85,7 +85,7 @@ class ForgetList:
     @property
     def marks(self) -> dict[str, list[str]]:
         """Marks by which rows are known in texts, by item digest, noted before the purge."""
-        return self.read().marks
+        return self.read().row_marks
 
     def note_overlap(self, noted: OverlapFact) -> None:
         """Keep a copy of the fact about this list, which exposes a line forged into the ledger."""
@@ -95,7 +95,7 @@ class ForgetList:
         self, tensors: Iterable[str], files: Mapping[str, int], marks: Mapping[str, list[str]] | None = None
     ) -> None:
         """Keep the digests of tensors and files that go, and marks of rows: afterwards they cannot be computed."""
-        self._write(replace(self.read(), tensors=sorted(tensors), files=dict(files), marks=dict(marks or {})))
+        self._write(replace(self.read(), tensors=sorted(tensors), files=dict(files), row_marks=dict(marks or {})))
 
     def note_found(self, traces: int, recognized: Iterable[str]) -> None:
         """Keep what the searches found before the purge: the controls of the searches afterwards."""
