@@ -42,6 +42,9 @@ KIND, RELEASE = "disgorge.kind", "release"
 _BROKEN = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
 """MLflow's codes for a store that fails, rather than for something it was wrongly asked."""
 
+_THEIR_TABLES = {"alembic_version", "experiments", "latest_metrics", "model_versions", "registered_models", "runs"}
+"""Tables by which a database is known as MLflow's, whatever it is called."""
+
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 """Schemes of stores whose artifacts MLflow would put into the current folder."""
 
@@ -115,7 +118,7 @@ def databases_beside(workspace: Path) -> tuple[Path, ...]:
     cut = Path(str(root / "mlflow.db").partition("?")[0])
     files = sorted({path for path in (*root.iterdir(), cut) if path.is_file() and not _is_in_use(workspace, path)})
     usual = database_beside(workspace)
-    return tuple(path for path in files if path == usual or _tables(path) >= {"experiments", "runs"})
+    return tuple(path for path in files if path == usual or _tables(path) >= _THEIR_TABLES)
 
 
 def _is_in_use(workspace: Path, database: Path) -> bool:
@@ -237,6 +240,7 @@ class Store:
             uri, registry = self._uri or tracking_uri(self.root), self._uri or registry_uri(self.root)
             if self._uri.startswith("file:"):
                 os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # to read one that is there
+            _require_current(database_of(self._uri))
             try:
                 if self._client is None:
                     self._client = MlflowClient(tracking_uri=uri, registry_uri=registry)
@@ -284,6 +288,19 @@ class Store:
         """Whether there is a store, as far as can be said without opening it, which would make one."""
         database = databases_in_use(self.root)[1]
         return database is None or database.exists()
+
+
+def _require_current(beside: Path | None) -> None:
+    """Raise :class:`DisgorgeError` for another program's database that MLflow would upgrade when it opens it."""
+    if beside is None:
+        return
+    from mlflow.store.db.base_sql_model import Base
+
+    if not set(Base.metadata.tables) <= _tables(beside):
+        raise DisgorgeError(
+            f"{beside}: a store of another version of MLflow, so what it holds was not looked at; upgrade it with "
+            f"`mlflow db upgrade`, or move it out of the workspace"
+        )
 
 
 def run_of_release(client: Any, run_id: str) -> Any | None:

@@ -4,10 +4,14 @@ Follows: mlflow/mlflow#3144
 """
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from disgorge.errors import DisgorgeError
+from disgorge.tracking.client import databases_beside
 from tests.disgorge.test_mlflow_forget import OLD, Logged
 
 
@@ -39,3 +43,20 @@ def test_a_store_of_any_name_in_the_workspace_is_asked(
     assert list(folder.iterdir()) == []
     with logged.store.client():
         assert list(MlflowClient(uri, uri).search_model_versions()) == []
+
+
+def test_a_store_of_another_version_is_named_and_not_upgraded(logged: Logged, database: Path) -> None:
+    old = Path(shutil.copy(database, logged.root / "backup.sqlite"))
+    with closing(sqlite3.connect(old)) as tables, tables:
+        tables.execute("drop table jobs")
+    before = old.read_bytes()
+    with pytest.raises(DisgorgeError, match=r"backup\.sqlite: a store of another version of MLflow"):
+        logged.search()
+    assert old.read_bytes() == before
+
+
+def test_a_database_of_another_kind_is_none(logged: Logged) -> None:
+    with closing(sqlite3.connect(logged.root / "laboratory.db")) as tables, tables:
+        tables.execute("create table experiments (name text)")
+        tables.execute("create table runs (name text)")
+    assert databases_beside(logged.root) == ()
