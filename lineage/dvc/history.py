@@ -13,11 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lineage.dvc.repo import reason
-from lineage.dvc.storage import read_yaml
 
 _FILES = (":(glob)**/dvc.lock", ":(glob)**/*.dvc")
 _SECONDS = 600
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Reads every scalar as text, ten times as fast as what DVC reads with: there may be a thousand versions."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,12 @@ class PastFile:
     @cached_property
     def entries(self) -> list[dict[str, Any]]:
         """What it says: a lock file's stages, or a ``.dvc`` file as a whole."""
-        document = read_yaml(self.text)
+        try:
+            document = yaml.load(self.text, _LOADER)
+        except yaml.YAMLError:
+            return []  # damaged: DVC cannot use it either
+        if not isinstance(document, dict):
+            return []
         stages = document.get("stages") if self.is_lock else {"": document}
         return [body for body in stages.values() if isinstance(body, dict)] if isinstance(stages, dict) else []
 
