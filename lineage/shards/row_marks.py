@@ -6,7 +6,8 @@ what a plan withdraws:
 
 - a **phrase**: its key, the name of its person, or one of its texts, if that is long and unusual enough (a digit or two
   words, at least six characters for keys and names, ten for texts);
-- **numbers** of at least four digits: three of them in one record, or in one line, are the row.
+- **numbers** of at least four digits: half of a row's, and three at least, in one record or line are the row, if that
+  is no long list in which they may stand by chance.
 
 Not found: a row of short numbers and common words, which has no mark; columns apart from one another; pictures and
 other arrays; text that was translated, rounded or encoded. Of more than 5,000 rows the first by digest are noted.
@@ -27,6 +28,7 @@ MOST_ITEMS = 5_000
 LARGEST = 1 << 30
 """Bytes of a file that is looked into."""
 _ENOUGH = 3  # numbers of one row in one record
+_CROWD = 20  # numbers in a record for each of the row: more may hold them by chance
 _WORDS = 8  # tokens by which a long text is known
 _HASH = 24  # hexadecimal digits: chance does not matter beyond
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -124,11 +126,13 @@ class RowMarks:
         self._hashed = cache(lambda text: keyed(text)[:_HASH])
         self._phrases: dict[str, dict[int, set[str]]] = {}
         self._numbers: dict[str, set[str]] = {}
+        self._enough: dict[str, int] = {}
         for item, several in marks.items():
             for mark in several:
                 count, *hashes = mark.split(":")
                 if count == "n":
                     self._numbers.setdefault(hashes[0], set()).add(item)
+                    self._enough[item] = self._enough.get(item, 0) + 1
                 else:
                     self._phrases.setdefault(hashes[0], {}).setdefault(int(count), set()).add(hashes[1])
 
@@ -159,12 +163,13 @@ class RowMarks:
         written = set(_NUMBER.findall(text)) if self._numbers else ()
         known = {each: items for each in written if (items := self._numbers.get(self._hashed(_number(each))))}
         for record in _RECORD.split(text) if len(known) >= _ENOUGH else ():
-            numbers: dict[str, set[str]] = {}
-            for each in known.keys() & set(_NUMBER.findall(record)):
+            every, numbers = set(_NUMBER.findall(record)), dict[str, set[str]]()
+            for each in known.keys() & every:
                 for item in known[each]:
                     numbers.setdefault(item, set()).add(_number(each))
-            if any(len(several) >= _ENOUGH for several in numbers.values()):
-                return True
+            for item, several in numbers.items():
+                if len(several) >= max(_ENOUGH, self._enough[item] / 2, len(every) / _CROWD):
+                    return True
         return False
 
     def stand_in_file(self, path: Path) -> bool:

@@ -164,6 +164,7 @@ def test_marks_tell_nobody_the_values(study: Study) -> None:
         ('{"note": "\\u0066ell at 7 Elm Street, she says"}', True),
         ("patient-170 and patient-1", False),
         ("ann, lee and others", False),
+        (" ".join(f"{number / 1000:.3f}" for number in range(0, 100_000, 25)), False),
     ],
 )
 def test_what_is_her_row_and_what_is_chance(study: Study, text: str, is_her: bool) -> None:
