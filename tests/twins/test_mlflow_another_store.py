@@ -31,6 +31,7 @@ def test_a_store_of_any_name_in_the_workspace_is_asked(
     else:
         uri = (logged.root / "mlruns").as_uri()
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.chdir(tmp_path)  # where MLflow makes a database of its own for a version in a folder
     with logged.store.client():
         client = MlflowClient(uri, uri)
         client.search_experiments()
