@@ -141,6 +141,8 @@ class WithdrawnItems:
     tensors: list[str] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)
     """By digest the sizes of the files that go with components which are folders."""
+    row_marks: dict[str, list[str]] = field(default_factory=dict)
+    """By item digest, keyed hashes of values by which its row is known in a text."""
     overlap: dict[str, Any] | None = None
     """The fact that names this list, where another request took its items."""
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.twins import table as twins_table
+
 Lines = list[dict[str, Any]]
 
 TITLES = {
@@ -68,6 +70,9 @@ def read_tally(path: Path) -> Lines:
         )
     if missing := [kind for kind in TITLES if kind not in kinds]:
         raise InvalidTally(f"{path}: nothing was counted of {', '.join(missing)}; run `make test-full` whole")
+    ran = twins_table.outcomes(lines)
+    if missing := [twin.name for twin in twins_table.twins() if twin.name not in ran]:
+        raise InvalidTally(f"{path}: twins {', '.join(missing)} were not run; run `make test-full` whole")
     return lines
 
 
@@ -104,7 +109,8 @@ def _number(name: str, value: float) -> str:
 def table(lines: Lines) -> list[tuple[str, str, str]]:
     """Return a row per kind: its title, its total, and the total of each group (``where``, ``method`` or name)."""
     rows = []
-    for kind in (*TITLES, *sorted({line["kind"] for line in lines} - set(TITLES) - {"run"})):
+    others = {line["kind"] for line in lines} - {*TITLES, "run", twins_table.KIND}
+    for kind in (*TITLES, *sorted(others)):
         groups: dict[str, Lines] = {}
         for line in (line for line in lines if line["kind"] == kind):
             groups.setdefault(str(line.get("where") or line.get("method") or line["name"]), []).append(line)
@@ -127,13 +133,19 @@ def write(lines: Lines, *, root: Path = ROOT, where: str = "") -> None:
     mended = sum(each["passed"] for each in again)
     ran = f"{run['passed']:,} tests in {run['seconds'] / 60:.0f} min on {dt.date.today()}, {where or environment()}."
     ran += f" {mended:,} that failed were mended and passed when they ran again." if mended else ""
-    text = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
+    twins = twins_table.rows(twins_table.twins(), lines)
+    faults = _markdown([("what was done", "what must come of it", "tests", "follows"), ("---",) * 4, *twins])
+    text = f"# What was counted\n\n{_markdown(rows)}\n\n{ran}\n\n## Faults and their twins\n\n{faults}\n"
     (root / "docs").mkdir(exist_ok=True)
-    (root / "docs" / "evidence.md").write_text(f"# What was counted\n\n{text}\n\n{ran}\n", encoding="utf-8")
+    (root / "docs" / "evidence.md").write_text(text, encoding="utf-8")
     readme = root / "README.md"
     head, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     short = "\n".join(f"- {title}: {in_all}" for title, in_all, _ in rows[2 : 2 + README_ROWS])
     readme.write_text(f"{head}{BEGIN}\n{short}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def _markdown(rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
 
 
 def main(tally: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.summary import BEGIN, END, ROOT, TITLES, InvalidTally, main, read_tally, table, write
+from tests.twins.table import twins
 
 RUN = {"kind": "run", "name": "pytest", "exit": 0, "seconds": 1800.0, "passed": 1200}
 AGAIN = {**RUN, "passed": 2, "again": True}
@@ -17,6 +18,7 @@ LINES: list[dict[str, Any]] = [
     {"kind": "honest", "name": "tangent 1", "method": "tangent", "certified": True, "check": "pass", "seconds": 2.5},
     {"kind": "honest", "name": "tangent 2", "method": "tangent", "certified": True, "check": "pass", "seconds": 1.5},
     {"kind": "unforeseen", "name": "images", "found": 40},
+    *({"kind": "twins", "name": twin.name, "case": case, "passed": case == 1} for twin in twins() for case in (1, 2)),
     RUN,
 ]
 
@@ -46,6 +48,7 @@ def test_figures_add_up_in_all_and_by_group(tmp_path: Path) -> None:
         ([*LINES, AGAIN], r"are \[0, 0\]"),
         ([*LINES[:-1], AGAIN], r"are \[0\]"),
         ([{"kind": "liars"}], "invalid tally"),
+        ([line for line in LINES if line["name"] != twins()[0].name], rf"twins {twins()[0].name} were not run"),
     ],
 )
 def test_a_tally_that_is_not_of_a_whole_run_is_refused(tmp_path: Path, lines: list[Any], reason: str) -> None:
@@ -75,6 +78,22 @@ def test_both_documents_are_written_and_nothing_else_of_the_readme_changes(tmp_p
     assert readme.startswith(f"before\n{BEGIN}\n- false removals refused: 1 of 2 caught\n")
     assert readme.endswith(f"{END}\nafter\n")
     assert "1,200 tests in 30 min" in (tmp_path / "docs" / "evidence.md").read_text()
+
+
+def test_every_twin_has_a_row_and_what_was_mended_counts_as_it_came_out_last(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    first, *others = twins()
+    again = {"kind": "twins", "name": first.name, "case": 2, "passed": True}
+    write([*LINES, again], root=tmp_path)
+    text = (tmp_path / "docs" / "evidence.md").read_text().partition("## Faults and their twins")[2]
+    assert f"| {first.done} | {first.must} | 2 of 2 passed | {first.follows} |" in text
+    assert all(f"| {twin.done} | {twin.must} | 1 of 2 passed | {twin.follows} |" in text for twin in others)
+
+
+def test_a_twin_that_does_not_say_what_it_is_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test_x.py").write_text('"""Done: something."""')
+    with pytest.raises(ValueError, match=r"test_x\.py: its docstring must be three lines"):
+        twins(tmp_path)
 
 
 def test_the_readme_says_what_the_evidence_says() -> None:

@@ -6,6 +6,11 @@ checkout`` would bring an old model back by the hash in ``dvc.lock``, and ``dvc 
 training. A folder object that lists an erased file among others is written again without it; files that named it name
 the new one.
 
+What stages made of the files that shards were read from is made of the data as well, and so is what they made of any
+of that in an earlier commit (:mod:`lineage.dvc.history`): all of it goes. The version of such a file that DVC tracks
+now is the user's and stays (:mod:`disgorge.locations.source_files`); one that only an old commit names goes, so that no
+``git checkout`` and ``dvc checkout`` brings it back. What git has committed itself is not rewritten.
+
 The search does not stop at hashes. It opens every Parquet file in stores on this machine, or tracked by DVC here, and
 looks for the items themselves, because the same item may lie there under an unrecorded hash.
 
@@ -23,38 +28,35 @@ which the next call works out the same again.
 Not reached: git history, clones and backups, versions that a cloud store keeps of its own accord, queued experiments.
 """
 
-import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, delete_files
-from lineage.dvc.derived_outputs import files_listed, made_of, named, run_of
-from lineage.dvc.repo import opened, reason, root_of
+from disgorge.locations.dvc_plan import DvcPlan, named_at
+from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces
+from lineage.dvc.history import past_files
+from lineage.dvc.repo import opened, root_of
 from lineage.dvc.storage import (
-    Place,
-    RunFile,
     Stores,
-    delete_abandoned,
     experiments,
     files_of,
-    hash_of,
-    lies_within,
     md5_of,
-    read_yaml,
     relative,
 )
 from lineage.errors import LineageError
 from lineage.ledger.state import State
 from lineage.private_files import DVC_KEPT
+from lineage.shards.source_versions import live_sources, versions_of
 from lineage.storage.file_types import is_text
 from lineage.workspace import Workspace
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 """The form of a DVC hash: nothing is deleted under any other name that a fact gives."""
+_EMPTY = "d41d8cd98f00b204e9800998ecf8427e"
+"""The hash of a file without bytes, which anything makes."""
 _MADE = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
@@ -70,7 +72,7 @@ class Dvc(Location):
             return Traces()
         with opened(root) as repo:
             stores = Stores(repo, unreachable)
-            planned = DvcPlan.of(repo, stores, *self._hashes(target, spare), live=lambda: self._live(spare))
+            planned = self._plan_of(repo, stores, target, spare, unreachable)
             tracked = (path for out in repo.index.outs for path in files_of(out))
             every = (*stores.local_files(), *tracked, *experiments(repo))
             traces, unread = target.look(every, stored=True)
@@ -80,6 +82,7 @@ class Dvc(Location):
                 (*planned.traces(), *words),
                 unreadable=tuple(path for path in unread if path.suffix != ".dir" and path not in texts),
                 unreachable=tuple(unreachable),
+                unsupported=tuple(planned.unknown()),
             )
 
     def present(self, target: Target) -> Iterator[Path]:
@@ -117,15 +120,25 @@ class Dvc(Location):
     @contextmanager
     def _planned(
         self, target: Target, spare: Spare, unreachable: list[str] | None = None, *, locked: bool = False
-    ) -> "Iterator[DvcPlan | None]":
+    ) -> Iterator[DvcPlan | None]:
         """Open DVC and work out what goes; None where there is no DVC, or nothing that it could keep."""
-        root, (hashes, made) = root_of(self.workspace.root), self._hashes(target, spare)
-        if root is None or not (hashes or made):
+        root, unreachable = root_of(self.workspace.root), [] if unreachable is None else unreachable
+        if root is None or not (target.shards or target.weights):
             yield None
             return
         with opened(root) as repo, _lock_of(repo) if locked else nullcontext():
-            stores = Stores(repo, [] if unreachable is None else unreachable)
-            yield DvcPlan.of(repo, stores, hashes, made, live=lambda: self._live(spare))
+            yield self._plan_of(repo, Stores(repo, unreachable), target, spare, unreachable)
+
+    def _plan_of(self, repo: Any, stores: Stores, target: Target, spare: Spare, out_of_reach: list[str]) -> DvcPlan:
+        """Work out what goes, with the hashes that history and the shards' sources add."""
+        hashes, made = self._hashes(target, spare)
+        if not (target.shards or target.weights):
+            return DvcPlan.of(repo, stores, hashes, made)
+        past = list(past_files(Path(repo.root_dir), out_of_reach))
+        read_from = (*target.shards, *target.weights)
+        sources = versions_of(self.workspace, read_from, target.items, named=named_at(repo, past), stores=stores)
+        sources.holding.difference_update(_live_shards(spare.state))
+        return DvcPlan.of(repo, stores, hashes, made, live=lambda: self._live(spare), past=past, sources=sources)
 
     def _hashes(self, target: Target, spare: Spare) -> tuple[tuple[str, ...], frozenset[str]]:
         """Return the MD5s of shards and weights, and of what an earlier purge found that stages had made of them.
@@ -157,7 +170,8 @@ class Dvc(Location):
     def _live(self, spare: Spare) -> frozenset[str]:
         """Return the MD5s of every live shard's content and of every object that something live needs."""
         needed = (*spare.shards, *spare.served, *spare.objects)
-        return _live_shards(spare.state).union(*(_md5s(self.workspace, digest) for digest in needed))
+        known = _live_shards(spare.state) | live_sources(self.workspace) | {_EMPTY}
+        return known.union(*(_md5s(self.workspace, digest) for digest in needed))
 
     def _remember(self, target: Target, made: Collection[str]) -> None:
         """Keep these hashes until the same digests are asked for again: they cannot be computed afterwards."""
@@ -182,209 +196,3 @@ def _lock_of(repo: Any) -> Any:
     from dvc.repo import lock_repo
 
     return lock_repo(repo)  # no stage runs meanwhile
-
-
-class _Folder(NamedTuple):
-    """A folder object that is written again: its new name and bytes, and how many files are left in it."""
-
-    oid: str
-    data: bytes
-    files: int
-
-
-class _Entry(NamedTuple):
-    """What a stage's entry in a ``dvc.lock``, or a ``.dvc`` file as a whole, says."""
-
-    path: Path
-    stage: str
-    """Empty for a ``.dvc`` file."""
-    body: dict[str, Any]
-
-    def names(self, lost: Collection[str]) -> list[dict[str, Any]]:
-        """Return its outputs in which one of these hashes stands."""
-        outs = self.body.get("outs")
-        listed = [out for out in outs if isinstance(out, dict)] if isinstance(outs, list) else []
-        return [out for out in listed if any(md5 in lost for _, md5 in named([out]))]
-
-
-@dataclass(frozen=True, slots=True)
-class DvcPlan:
-    """Everything that goes from DVC, and everything that is written again.
-
-    ``gone`` are the hashes of files and folders, ``made`` those of them that stages made of the others. ``folders`` are
-    folder objects that list what goes, by their old name; None is one of which nothing is left. ``dropped`` entries
-    read or make what goes, ``renamed`` ones name a folder that is written again.
-    """
-
-    repo: Any
-    made: frozenset[str]
-    gone: frozenset[str]
-    folders: dict[str, _Folder | None]
-    files: tuple[Path, ...]
-    objects: tuple[tuple[Place, str], ...]
-    dropped: tuple[_Entry, ...]
-    renamed: tuple[_Entry, ...]
-    runs: tuple[RunFile, ...]
-    stores: Stores
-
-    @classmethod
-    def of(
-        cls,
-        repo: Any,
-        stores: Stores,
-        hashes: Collection[str],
-        before: Collection[str] = (),
-        *,
-        live: Callable[[], Collection[str]] = tuple,
-    ) -> "DvcPlan":
-        """Work out what goes with these hashes, and with those found ``before``; reads only."""
-        entries = [*_entries(repo)]
-        wdirs = {Path(repo.root_dir), *(Path(stage.wdir) for stage in repo.index.stages)}
-        at = {Path(out.fs_path): hash_of(out) for out in repo.index.outs if hash_of(out) in hashes}
-        stages = [(each.body, [each.path.parent, *wdirs] if each.stage else []) for each in entries]
-        stages += [(run.body, list(wdirs)) for run in stores.runs]
-        runs = [run_of(body, stores, erased_at=at, folders=folders) for body, folders in stages]
-        made = made_of(
-            [run for run, (_, folders) in zip(runs, stages, strict=True) if folders], hashes, before=before, live=live
-        )
-        gone = frozenset(hashes) | made
-        folders = {oid: _without(stores, oid, gone) for oid in sorted(stores.folders_with(gone) - gone)}
-        lost = gone | folders.keys()
-        hit = [
-            (each, run)
-            for each, run in zip(entries, runs, strict=False)
-            if each.names(lost) or (each.stage and run.read & gone)
-        ]
-        dropped = [
-            each
-            for each, run in hit
-            if (each.stage and run.read & gone) or not all(_leaves(out, folders, gone) for out in each.names(lost))
-        ]
-        outputs = (path for out in repo.index.outs for path in files_of(out))
-        there = (*outputs, *experiments(repo)) if gone else ()
-        past = zip(stores.runs, runs[len(entries) :], strict=True)
-        return cls(
-            repo,
-            made,
-            gone,
-            folders,
-            files=tuple(dict.fromkeys(path for path in there if md5_of(path) in gone)),
-            objects=tuple((place, oid) for place in stores.places for oid in place.holding(lost)),
-            dropped=tuple(dropped),
-            renamed=tuple(each for each, _ in hit if each not in dropped),
-            runs=tuple(file for file, run in past if (run.read | run.made) & lost or file.names(lost)),
-            stores=stores,
-        )
-
-    def traces(self) -> list[str]:
-        """Return in words what is still there, kept or named, of what is to go."""
-        traces = [f"{relative(path, self.repo)} is there" for path in self.files]
-        traces += [
-            f"{place.name}: {f'folder {oid} lists it' if oid in self.folders else oid}" for place, oid in self.objects
-        ]
-        traces += [f"DVC run-cache: {run.name} names it" for run in self.runs]
-        return [*traces, *(f"{self._name(each)} names it" for each in (*self.dropped, *self.renamed))]
-
-    def deletion(self) -> Deletion:
-        """Return every file on this machine that goes, and in words what goes elsewhere or names less afterwards."""
-        root = Path(self.repo.root_dir)
-        paths = [path for path in self._files() if lies_within(path, root)]
-        paths += [Path(place.path(oid)) for place, oid in self.objects if place.is_local]
-        paths += [Path(run.path) for run in self.runs if run.place.is_local]
-        paths += self.stores.temporaries
-        records = [place.path(oid) for place, oid in self.objects if not place.is_local]
-        records += [f"{run.place.name}: run {run.name}" for run in self.runs if not run.place.is_local]
-        rewritten = [f"{self._name(each)} names its folder without it" for each in self.renamed]
-        rewritten += [f"{self._name(each)} is forgotten" for each in self.dropped if each.stage]
-        return Deletion(
-            paths=tuple(dict.fromkeys(paths)),
-            records=(*dict.fromkeys(records), *self._shared()),
-            rewritten=tuple(rewritten),
-        )
-
-    def carry_out(self) -> Deletion:
-        """Do it, and return what went and what could not be done."""
-        planned, left = self.deletion(), list[str]()
-        left += filter(None, (_delete(place, oid, self.folders.get(oid)) for place, oid in self.objects))
-        files = delete_files(Deletion(paths=self._files()), Path(self.repo.root_dir))
-        left += (f"{path} is still being written" for path in delete_abandoned(self.stores.temporaries))
-        stages = [each for each in self.dropped if each.stage]
-        for path in {each.path for each in (*stages, *self.renamed)}:
-            self._rewrite(path)
-        for run in self.runs:
-            try:
-                run.delete()
-            except Exception as problem:  # each kind of remote has errors of its own
-                left.append(f"{run.place.name}: run {run.name} could not be deleted ({reason(problem)})")
-        again = (f"{self._name(each)}: what it made is forgotten; run `dvc repro` to make it again" for each in stages)
-        gone = tuple(path for path in planned.paths if not os.path.lexists(path))
-        return replace(planned, paths=gone, left=(*files.left, *Copy.RESIDUAL.words(left), *self._shared(), *again))
-
-    def _files(self) -> tuple[Path, ...]:
-        return (*self.files, *(each.path for each in self.dropped if not each.stage))
-
-    def _name(self, entry: _Entry) -> str:
-        return relative(entry.path, self.repo) + (f": stage {entry.stage}" if entry.stage else "")
-
-    def _rewrite(self, path: Path) -> None:
-        """Take dropped stages out of a file, and let the rest name the folder that is left of one that listed more."""
-        from dvc.utils.serialize import modify_yaml
-
-        with modify_yaml(str(path)) as document:
-            for entry in self.dropped:
-                if entry.path == path:
-                    document["stages"].pop(entry.stage, None)
-            for body in (document, *(document.get("stages") or {}).values()):
-                for out in body.get("outs") or ():
-                    if files_listed(out):
-                        out["files"] = [file for file in out["files"] if file.get("md5") not in self.gone]
-                    if (new := self.folders.get(out.get("md5"))) is not None:
-                        out["md5"], out["nfiles"] = new.oid, new.files
-                        out.pop("size", None)
-
-    def _shared(self) -> list[str]:
-        """Say that a cache which something goes from lies where other projects may use it too."""
-        root = Path(self.repo.root_dir)
-        shared = any(
-            place.name.startswith("DVC cache") and not lies_within(Path(place.path(oid)), root)
-            for place, oid in self.objects
-        )
-        return ["DVC cache lies outside the repository: other projects may rest on what goes there"] if shared else []
-
-
-def _entries(repo: Any) -> Iterator[_Entry]:
-    """Yield every entry of every lock file, those of stages that are no more too, and every ``.dvc`` file."""
-    files = {Path(stage.path) for stage in repo.index.stages if stage.is_data_source}
-    folders = {Path(repo.root_dir), *(Path(stage.path).parent for stage in repo.index.stages)}
-    for path in sorted(files | {folder / "dvc.lock" for folder in folders}):
-        document = read_yaml(path.read_bytes()) if path.is_file() else {}
-        stages = {"": document} if path in files else document.get("stages") or {}
-        yield from (_Entry(path, str(name), body) for name, body in stages.items() if isinstance(body, dict))
-
-
-def _leaves(out: dict[str, Any], folders: dict[str, _Folder | None], gone: Collection[str]) -> bool:
-    """Whether something is left of a folder of which something goes; of a file that goes nothing is."""
-    listed = [file["md5"] for file in files_listed(out)]
-    return any(md5 not in gone for md5 in listed) if listed else folders.get(str(out.get("md5"))) is not None
-
-
-def _without(stores: Stores, oid: str, gone: frozenset[str]) -> _Folder | None:
-    """Return a folder object without the files that go."""
-    from dvc_data.hashfile.tree import Tree
-
-    remaining = [entry for entry in stores.folders[oid] if entry.get("md5") not in gone]
-    tree = Tree.from_list(remaining, hash_name="md5")
-    tree.digest()
-    return _Folder(str(tree.oid), tree.as_bytes(), len(remaining)) if remaining else None
-
-
-def _delete(place: Place, oid: str, instead: _Folder | None) -> str | None:
-    """Delete an object, having written what there is ``instead``; return in words why it is still there."""
-    store = place.store
-    try:
-        if instead is not None and not store.exists(instead.oid):
-            store.add_bytes(instead.oid, instead.data)
-        store.delete(oid)
-        return f"{place.name}: {oid} is still there after it was deleted" if store.exists(oid) else None
-    except Exception as problem:  # each kind of remote has errors of its own
-        return f"{place.name}: {oid} could not be deleted ({reason(problem)})"

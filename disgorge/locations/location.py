@@ -4,7 +4,7 @@ A location searches for what must be gone, plans its deletion (the dry run) and 
 part of what a search returns, so that no location can leave it out. :mod:`disgorge.locations.every` lists all of them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
@@ -60,7 +60,8 @@ class Target:
 
     ``weights`` are objects: components of tensors, listings of those that are folders, and the files of these.
     ``files`` are the files among them, with their sizes; those too small to be known by their bytes go as objects and
-    are looked for nowhere else (:attr:`known`). ``request`` is the request it is removed for.
+    are looked for nowhere else (:attr:`known`). ``request`` is the request it is removed for. ``marks`` are those of
+    the items' rows in texts (:mod:`lineage.shards.row_marks`).
     """
 
     shards: tuple[str, ...] = ()
@@ -70,6 +71,7 @@ class Target:
     compositions: frozenset[str] = frozenset()
     request: str = ""
     files: Mapping[str, int] = field(default_factory=dict)
+    marks: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def known(self) -> tuple[str, ...]:

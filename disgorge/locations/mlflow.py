@@ -1,12 +1,16 @@
 """MLflow's artifacts, logged models and registered versions: what of a target they hold, and deleting it.
 
-Disgorge itself puts descriptions into MLflow and no weights, but users' trainings log anything: so every artifact
-file on this file system is looked into, in the location of any experiment, deleted ones included, and wherever a
-registered version points. A file is a trace if it is safetensors that are purged weights or have a tensor of them, or
-Parquet with a withdrawn item. So is a logged model that holds such a file, and a registered version that points there
-or describes a composition with a purged member. A version that no recorded composition explains
-(:mod:`disgorge.tracking.registered`) is for a person to judge where it names what was removed, and else only told of.
-So is a file with removed tensors beside others: it may be another model with the same public part.
+Disgorge itself puts descriptions into MLflow and no weights, but users' trainings log anything: so every artifact file
+on this file system is looked into, wherever any experiment, run, logged model or registered version keeps its files
+(:mod:`disgorge.tracking.addresses`), deleted ones included. A file is a trace if it is safetensors that are purged
+weights or have a tensor of them, or Parquet with a withdrawn item. So is a logged model that holds such a file, and a
+registered version that points there or describes a composition with a purged member. A version that no recorded
+composition explains (:mod:`disgorge.tracking.registered`) is for a person to judge where it names what was removed, and
+else only told of. So is a file with removed tensors beside others: it may be another model with the same public part.
+
+Rows of withdrawn items are looked for too, by marks of their values (:mod:`lineage.shards.row_marks`): in texts and
+tables among the artifacts, and in every text of the store itself (:mod:`disgorge.tracking.stored_texts`). What holds
+one may hold much else, so it is named, with the way to delete it, and stops a certificate.
 
 Records stay where they can: a run keeps its metrics, parameters and tags, only the file goes. A logged model that holds
 such a file goes whole. It, and the run that holds nothing but the description of a release, are deleted for good, as
@@ -15,19 +19,22 @@ a purge is killed half-way: what the rest is found by goes last. A logged model 
 file, so that file outlives them; a release's run and its description are found by the version.
 
 Without a store in the workspace MLflow is not imported. Not reached, and named: artifact stores elsewhere, artifacts of
-another workspace (a copied workspace points into the original), and files in a format of their own (pickles, zips).
+another workspace (a copied workspace points into the original), and files in a format of their own (pickles, zips). A
+place that is not there stops a certificate if it may be a disk that is not mounted; one that is gone from a folder
+which is there and holds other things was deleted, as other teams' runs are, and stops nothing.
 Negative consequence: MLflow keeps of a deleted version that there was one, and its number.
 """
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
 from disgorge.locations.fingerprints import tensor_digests
 from disgorge.locations.location import SAME_TEXT, Copy, Deletion, Location, Spare, Target, Traces, delete_files, shown
+from disgorge.tracking.addresses import Address, addresses, download_uri, local_path, may_be_unmounted, outermost
 from disgorge.tracking.client import (
     COMPOSITION,
     KIND,
@@ -35,13 +42,14 @@ from disgorge.tracking.client import (
     Store,
     has_records,
     installed,
-    pages,
     run_of_release,
     versions_of,
     without_secrets,
 )
 from disgorge.tracking.registered import Registered, Touched, from_client, touched, unexplained
+from disgorge.tracking.stored_texts import stored_texts
 from lineage.dvc.storage import files
+from lineage.shards.row_marks import RowMarks
 from lineage.workspace import Workspace
 
 FOLDERS = ("mlartifacts", "mlruns")
@@ -70,15 +78,15 @@ class Mlflow(Location):
 
     def _look(self, target: Target, spare: Spare) -> "list[_Found]":
         """Return what each store holds of the target, and the folders where there is no store."""
-        root = self.workspace.root
+        root, marks = self.workspace.root, RowMarks(self.workspace.private.keyed, target.marks)
         if not has_records(root) or not installed():
-            found = _Found(root, target)
+            found = _Found(root, target, marks)
             if has_records(root):
                 found.blind("MLflow is not installed, so its models and versions were not looked at")
             found.look_into([folder for folder in _folders(root, ()) if found._is_ours(folder)])
             return [found]
         names = touched(spare.state, spare.facts, components=frozenset(target.weights), shards=target.shards)
-        several = [_Found(root, target, store) for store in Store.every(root)]
+        several = [_Found(root, target, marks, store) for store in Store.every(root)]
         for found in several:
             found.look(spare.state.compositions, names)
         return several
@@ -101,14 +109,18 @@ class _Found:
     """What one store, or the folders without one, hold of a target, and in words what is not to be deleted.
 
     ``models`` are logged models by id, ``versions`` name and number with why each is a trace, ``runs`` hold the
-    description of a release and nothing else. ``beyond`` belongs to another workspace and is left.
+    description of a release and nothing else. ``places`` are where all logged models lie, by id, ``located`` where all
+    of the store lies. ``beyond`` belongs to another workspace and is left.
     """
 
     root: Path
     target: Target
+    marks: RowMarks
     store: Store | None = None
     files: dict[Path, str] = field(default_factory=dict)
     models: dict[str, Path] = field(default_factory=dict)
+    places: dict[str, Path] = field(default_factory=dict)
+    located: list[Path] = field(default_factory=list)
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
     runs: dict[str, Path] = field(default_factory=dict)
     beyond: list[str] = field(default_factory=list)
@@ -126,13 +138,20 @@ class _Found:
         self.others += Traces(unreachable=(words,))
 
     def deletion(self) -> Deletion:
-        """Return every file and record that goes: a logged model, or the run of a release, with all its files."""
-        whole = [path for root in (*self.models.values(), *self.runs.values()) for path in _files(root)]
+        """Return every file and record that goes: a logged model, or the run of a release, with all its files.
+
+        Of a place that it shares with others only the files found go.
+        """
+        roots = [root for root in (*self.models.values(), *self.runs.values()) if self._is_alone(root)]
+        whole = [path for root in roots for path in _files(root)]
         records = [f"MLflow model version {name}/{number}" for name, number in self.versions]
         records += [f"MLflow logged model {model}" for model in self.models]
         records += [f"MLflow run {run}, which described the release" for run in self.runs]
         left = (*Copy.UNSUPPORTED.words(self.beyond), *Copy.NOT_ENUMERATED.words(self.others.unreachable))
         return Deletion(paths=tuple(dict.fromkeys((*self.files, *whole))), records=tuple(records), left=left)
+
+    def _is_alone(self, root: Path) -> bool:
+        return sum(path == root or root in path.parents for path in self.located) < 2
 
     def delete(self, workspace: Path) -> Deletion:
         """Delete all of it and return what went, and what is left and why."""
@@ -158,13 +177,19 @@ class _Found:
         assert self.store is not None
         with self.store.client() as client:
             versions = list(versions_of(client))
-            places = {id(version): self._place_of(client, version) for version in versions}
-            located = [path for uri in _locations(client) if (path := self._local(uri)) is not None]
-            roots = _folders(self.root, [*located, *(path for path in places.values() if path is not None)])
-            self.look_into([root for root in roots if self._is_ours(root)])
-            self._models(client)
+            every = list(addresses(client))
+            runs = {each.run: each.uri for each in every if each.run}
+            where = {id(version): self._place_of(client, version, runs) for version in versions}
+            self.located = [path for each in every if (path := self._local(each)) is not None]
+            located = [*self.located, *(path for path in where.values() if path is not None)]
+            self._missing(located)
+            self.look_into([root for root in _folders(self.root, located) if self._is_ours(root)])
+            for path in self.files:
+                found = {path, *path.parents}
+                self.models |= {model: place for model, place in self.places.items() if place in found}
             for version in versions:
-                self._version(client, version, places[id(version)])
+                self._version(client, version, where[id(version)])
+            self._texts(client)
             self.runs = {run: where for run, where in self.runs.items() if self._is_ours(where)}
             unrecorded = unexplained(from_client(client, versions), recorded)
         self.others += Traces(unexplained=())
@@ -187,9 +212,12 @@ class _Found:
             if not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
                 what = "artifacts in" if path.is_dir() else "artifact"
                 self.blind(f"MLflow {what} {path} is a link to {path.resolve()}, which was not searched")
-        inside = (path for root in roots for path in _files(root) if path == root or not path.is_symlink())
+        inside = [path for root in roots for path in _files(root) if path == root or not path.is_symlink()]
         matches, unread = self.target.look(inside)
         self.others += Traces(unreadable=tuple(unread))
+        for path in inside if self.marks else ():
+            if path not in matches:
+                self._rows(path)
         for path, words in matches.items():
             if words == SAME_TEXT:
                 self.others += Traces(needs_a_person=(f"MLflow artifact {path} {words}",))
@@ -202,6 +230,27 @@ class _Found:
                 f"a public part, record a live component that holds them, and resume"
             )
             self.others += Traces(needs_a_person=(words,))
+
+    def _rows(self, path: Path) -> None:
+        """Note whether rows of withdrawn items stand in a file."""
+        try:
+            if not self.marks.stand_in_file(path):
+                return
+        except FileNotFoundError:
+            return  # deleted meanwhile
+        except (OSError, ValueError):
+            self.others += Traces(unreadable=(path,))
+            return
+        words = f"removed rows stand in MLflow's artifact {path}; delete it, or take them out, and resume"
+        self.others += Traces(needs_a_person=(words,))
+
+    def _texts(self, client: Any) -> None:
+        """Note where in the store rows of withdrawn items stand."""
+        blind, named = list[str](), dict[str, None]()
+        for each in stored_texts(client, blind) if self.marks else ():
+            if self.marks.stand_in(each.text):
+                named[f"removed rows stand in MLflow's {each.what}; {each.remedy}, and resume"] = None
+        self.others += Traces(needs_a_person=tuple(named), unreachable=tuple(blind))
 
     def _is_ours(self, root: Path) -> bool:
         """Whether a folder may be searched and cleared: in this workspace in truth, or in none."""
@@ -217,60 +266,65 @@ class _Found:
             return True
         return False
 
-    def _models(self, client: Any) -> None:
-        """Find the logged models that hold the files found."""
-        from mlflow.exceptions import MlflowException
-
-        for path in self.files:
-            for folder in path.parents:
-                if folder.name.startswith("m-") and folder.parent.name == "models":
-                    with contextlib.suppress(MlflowException):  # deleted before: only the file is left of it
-                        client.get_logged_model(folder.name)
-                        self.models[folder.name] = folder
-
     def _version(self, client: Any, version: Any, place: Path | None) -> None:
         """Find whether a version describes what is purged, or points at a file or logged model found."""
         key = (version.name, str(version.version))
         if version.tags.get(COMPOSITION, "") in self.target.compositions:
             self.versions[key] = _DESCRIBES
             run = run_of_release(client, version.run_id) if version.run_id else None
-            if run is not None and (where := _path_of(run.info.artifact_uri)) is not None:
+            if run is not None and (where := local_path(run.info.artifact_uri)) is not None:
                 self.runs[version.run_id] = where
         elif any(version.source == f"models:/{model}" or version.model_id == model for model in self.models):
             self.versions[key] = "is a logged model that holds it"
         elif place is not None and any(place == path or place in path.parents for path in self.files):
             self.versions[key] = "points at a file that holds it"
 
-    def _place_of(self, client: Any, version: Any) -> Path | None:
-        """Return the folder or file on this machine that a version points at, wherever it is; none around the root."""
+    def _place_of(self, client: Any, version: Any, runs: Mapping[str, str]) -> Path | None:
+        """Return the folder or file on this machine where a version's files lie; none for one of ours that is gone."""
         from mlflow.exceptions import MlflowException
 
-        source, name = str(version.source or ""), f"MLflow model version {version.name}/{version.version}"
-        if source.startswith("runs:/"):
-            run, _, inner = source.removeprefix("runs:/").partition("/")
-            try:
-                source = f"{client.get_run(run).info.artifact_uri}/{inner}".rstrip("/")
-            except MlflowException:
-                if version.tags.get(KIND) != RELEASE:
-                    self.blind(f"{name} points at run {run}, which cannot be read; delete the version, or restore it")
-                return None
-        place = _path_of(source)
-        if place is not None and self.root.resolve().is_relative_to(place.resolve()):
+        name = f"model version {version.name}/{version.version}"
+        try:
+            return self._local(Address(name, download_uri(client, version, runs)))
+        except MlflowException:
+            if version.tags.get(KIND) != RELEASE:
+                words = (
+                    f"MLflow {name} points at {version.source}, which cannot be read; delete the version, or restore it"
+                )
+                self.blind(words)
+            return None
+
+    def _local(self, address: Address) -> Path | None:
+        """Return the path of an address; what is on another machine, or all around this workspace, is not searched."""
+        path, uri = local_path(address.uri), without_secrets(address.uri)
+        if path is None:
+            place = f"{urlparse(uri).scheme}://{urlparse(uri).netloc}" if "://" in uri else uri
+            self.blind(f"MLflow artifacts at {place} are out of reach and were not searched")
+            return None
+        if not address.what.startswith("experiment") and self.root.resolve().is_relative_to(path.resolve()):
             self.blind(
-                f"{name} points at {place}, all around this workspace, and that was not searched; delete the version, "
-                f"or point it at its model"
+                f"MLflow {address.what} points at {path}, all around this workspace, and that was not searched; delete "
+                f"it, or point it at its files"
             )
             return None
-        if place is not None and not place.exists() and version.tags.get(KIND) != RELEASE:
-            self.blind(f"{name} points at {place}, which is not there; mount it, or delete the version")
-        return place
+        if address.model:
+            self.places[address.model] = path
+        return path if address.used or path.exists() else None
 
-    def _local(self, uri: str) -> Path | None:
-        path = _path_of(uri)
-        if path is None:
-            place = f"{urlparse(uri).scheme}://{urlparse(without_secrets(uri)).netloc}"
-            self.blind(f"MLflow artifacts at {place} are out of reach and were not searched")
-        return path
+    def _missing(self, located: Collection[Path]) -> None:
+        """Note what is not there and may come back: a folder of the workspace may not, unless it is a link."""
+        there = {path.absolute() for path in located if path.exists()}
+        for path in outermost(path for path in located if not path.exists() and there.isdisjoint(path.parents)):
+            inside = path.is_relative_to(self.root.absolute()) or path.is_relative_to(self.root.resolve())
+            if any(_is_dead_link(each) for each in (path, *path.parents)) or (not inside and may_be_unmounted(path)):
+                words = (
+                    f"MLflow keeps artifacts in {path}, which is not there; mount it, or if nothing is in it, make it"
+                )
+                self.blind(words)
+
+
+def _is_dead_link(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _delete_versions(client: Any, versions: Iterable[tuple[str, str]]) -> None:
@@ -283,8 +337,11 @@ def _delete_versions(client: Any, versions: Iterable[tuple[str, str]]) -> None:
 
 def _delete_for_good(client: Any, kind: str, identity: str) -> Iterator[str]:
     """Delete a logged model or a run, where the store can do so for good; yield in words where it cannot."""
+    from mlflow.exceptions import MlflowException
+
     method = f"delete_{kind.replace(' ', '_')}"
-    getattr(client, method)(identity)
+    with contextlib.suppress(MlflowException):  # marked deleted before
+        getattr(client, method)(identity)
     store = client._tracking_client.store
     if hasattr(store, f"_hard_{method}"):
         getattr(store, f"_hard_{method}")(identity)
@@ -295,26 +352,9 @@ def _delete_for_good(client: Any, kind: str, identity: str) -> Iterator[str]:
 
 def _folders(workspace: Path, located: Collection[Path]) -> list[Path]:
     """Return the folders and single files to look into, none inside another."""
-    every = {path.absolute() for path in (*(workspace / name for name in FOLDERS), *located) if path.exists()}
-    return sorted(path for path in every if not any(other in path.parents for other in every))
+    return outermost(path for path in (*(workspace / name for name in FOLDERS), *located) if path.exists())
 
 
 def _files(folder: Path) -> list[Path]:
     """Return the files below a folder, or the file itself; links to folders are not followed."""
     return [folder] if folder.is_file() else files(folder)
-
-
-def _locations(client: Any) -> Iterator[str]:
-    """Yield the artifact location of every experiment, deleted ones too."""
-    from mlflow.entities import ViewType
-
-    every = pages(lambda token: client.search_experiments(view_type=ViewType.ALL, page_token=token))
-    yield from (str(experiment.artifact_location) for experiment in every)
-
-
-def _path_of(uri: str) -> Path | None:
-    """Return the path of an artifact URI on this file system, or None."""
-    parsed = urlparse(uri)
-    if parsed.scheme == "file":
-        return Path(unquote(parsed.path))
-    return Path(uri) if not parsed.scheme and uri.startswith("/") else None

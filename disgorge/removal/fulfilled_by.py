@@ -260,6 +260,7 @@ def _confirmed(
             listed.items,
             still_gone(workspace, listed.tensors),
             request=case.request.id,
+            marks=listed.marks,
         ).with_files(listed.files),
         found_before=listed.found_before or 0,
         near=lambda: look(workspace, case, listed.likenesses),

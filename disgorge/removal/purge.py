@@ -21,13 +21,16 @@ from disgorge.removal.conflicts import require_nothing_kept, require_nothing_mad
 from disgorge.request.case import Case
 from disgorge.request.holds.held_items import require_purge_unheld
 from disgorge.request.near.find import look_for_all, recognized
+from disgorge.request.particulars import is_erased, selectors_of
 from disgorge.request.together import as_one
 from disgorge.request.withdrawn.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
 from disgorge.request.withdrawn.overlap import lists_shared
 from disgorge.request.workflow.impact import impact_as_planned
+from disgorge.tracking.client import has_records
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.ledger.fact_kinds import PurgedFact
+from lineage.shards.row_marks import marks_of
 from lineage.workspace import Workspace
 
 
@@ -54,12 +57,14 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
     refuse_borrowed_files(workspace, case, target.weights)
     target = target.with_files(files)
     if found_before is None:
-        listed.note_tensors(tensors_that_go(workspace, target.weights), files)
-        before = search(workspace, replace(target, tensors=listed.tensors))
+        marks = marks_to_look_for(workspace, target, cases)
+        listed.note_tensors(tensors_that_go(workspace, target.weights), files, marks)
+        before = search(workspace, replace(target, tensors=listed.tensors, marks=marks))
         if before.unreachable and not before.left:  # noted once, it would show for ever that the search finds nothing
             raise CertificateRefused(f"{before.unreachable[0]}; nothing was deleted, put that right and resume")
         found_before = len(before.left)
         listed.note_found(found_before, recognized(workspace, case.withdrawn, likenesses))
+    target = replace(target, marks=listed.marks)
     _note_controls(workspace, case, listed, target)
     for each in cases:
         require_purge_unheld(workspace, each, target.shards, forget, before=f"step {step.id}")
@@ -86,6 +91,24 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
     return PurgedFact(plan.request, target.shards, target.weights, plan.digest), result
 
 
+def marks_to_look_for(workspace: Workspace, target: Target, cases: Sequence[Case]) -> dict[str, list[str]]:
+    """Return marks of the target's rows, where there is an MLflow store in which they may stand.
+
+    Persons' names are among them as long as the private file of the request that names them is there.
+    """
+    if not has_records(workspace.root):
+        return {}
+    names = dict[str, str]()
+    for request in (case.request for case in cases):
+        if not is_erased(workspace, request):
+            names |= {
+                workspace.private.pseudonym(each.value): each.value
+                for each in selectors_of(workspace, request)
+                if each.field == "subject"
+            }
+    return marks_of(workspace, target.shards, target.items, names)
+
+
 def _note_controls(workspace: Workspace, case: Case, listed: ForgetList, target: Target) -> None:
     """Note, before the purge, what the search finds of the items that other open requests select as well.
 
@@ -95,8 +118,9 @@ def _note_controls(workspace: Workspace, case: Case, listed: ForgetList, target:
     for other in lists_shared(workspace, case):
         try:
             if other.found_before is None:
-                other.note_tensors(listed.tensors, listed.files)
-                theirs = replace(target, items=other.items, tensors=other.tensors)
+                marks = {item: marks for item, marks in listed.marks.items() if item in other.items}
+                other.note_tensors(listed.tensors, listed.files, marks)
+                theirs = replace(target, items=other.items, tensors=other.tensors, marks=marks)
                 found = search(workspace, theirs).left
                 other.note_found(len(found), recognized(workspace, case.withdrawn, other.likenesses))
         except ExecutionFailed:

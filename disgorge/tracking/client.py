@@ -2,8 +2,11 @@
 
 ``MLFLOW_TRACKING_URI`` and ``MLFLOW_REGISTRY_URI`` are honored; without them runs and the registry are kept in the
 workspace's own store: ``<workspace>/mlflow.db``. A file of that name is what MLflow makes by default in the current
-folder, so one that holds runs or models and no experiment of ours is the user's: nothing is logged there, though a
-removal looks into it, and deletes what it finds. The workspace's own store is then ``.disgorge/mlflow.db``.
+folder, so one that holds runs or models and no experiment of ours is the user's: nothing is logged there. The
+workspace's own store is then ``.disgorge/mlflow.db``. A removal looks into every store that lies in the workspace's
+folder, a database of any name and the folder ``mlruns``, and deletes what it finds.
+
+A path may hold ``?``, ``#`` and ``%``: SQLAlchemy makes the address of a database, MLflow says what an address means.
 
 Artifacts lie under ``<workspace>/mlartifacts``, unless a server or a folder that the user named keeps them: for a
 database MLflow's default would be the current folder. MLflow reports its use by default: that is switched off before it
@@ -18,7 +21,7 @@ import os
 import re
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +29,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from disgorge.errors import DisgorgeError, TrackingFailed, UnknownMethod
+from disgorge.tracking.addresses import local_path, pages
 from lineage.activity import activity
 
 EXPERIMENT = "disgorge"
@@ -37,6 +41,9 @@ KIND, RELEASE = "disgorge.kind", "release"
 """The tag of what we made ourselves, and its value where that is the description of a release."""
 _BROKEN = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
 """MLflow's codes for a store that fails, rather than for something it was wrongly asked."""
+
+_THEIR_TABLES = {"alembic_version", "experiments", "latest_metrics", "model_versions", "registered_models", "runs"}
+"""Tables by which a database is known as MLflow's, whatever it is called."""
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 """Schemes of stores whose artifacts MLflow would put into the current folder."""
@@ -63,12 +70,31 @@ def named_uri(variable: str) -> str:
 
 def tracking_uri(workspace: Path) -> str:
     """Return where a workspace's runs go."""
-    return named_uri("MLFLOW_TRACKING_URI") or f"sqlite:///{own_database(workspace)}"
+    return named_uri("MLFLOW_TRACKING_URI") or uri_of(own_database(workspace))
 
 
 def registry_uri(workspace: Path) -> str:
     """Return where a workspace's releases go: with the runs, unless said otherwise."""
     return named_uri("MLFLOW_REGISTRY_URI") or tracking_uri(workspace)
+
+
+def uri_of(database: Path) -> str:
+    """Return the address of an SQLite file; SQLAlchemy must find the same path in it, whatever characters that has."""
+    from sqlalchemy.engine import URL, make_url
+
+    uri = URL.create("sqlite", database=str(database)).render_as_string()
+    if make_url(uri).database != str(database):
+        raise TrackingFailed(
+            f"{database}: SQLAlchemy before 2.1 cannot address a path with ?, # or %; upgrade it, or move the workspace"
+        )
+    return uri
+
+
+def databases_in_use(workspace: Path) -> tuple[Path | None, Path | None]:
+    """Return the files of the registry and of the runs, None for a store that is none; loads no library to say so."""
+    runs, registry = named_uri("MLFLOW_TRACKING_URI"), named_uri("MLFLOW_REGISTRY_URI")
+    tracking = database_of(runs) if runs else own_database(workspace)
+    return database_of(registry) if registry else tracking, tracking
 
 
 def own_database(workspace: Path) -> Path:
@@ -80,14 +106,51 @@ def own_database(workspace: Path) -> Path:
 def database_beside(workspace: Path) -> Path | None:
     """Return the ``mlflow.db`` of the workspace's folder where it is not the store in use, None if there is none."""
     usual = workspace.resolve() / "mlflow.db"
-    in_use = {database_of(tracking_uri(workspace)), database_of(registry_uri(workspace))}
-    return usual if usual.is_file() and usual not in {path.resolve() for path in in_use if path is not None} else None
+    return usual if usual.is_file() and not _is_in_use(workspace, usual) else None
+
+
+def databases_beside(workspace: Path) -> tuple[Path, ...]:
+    """Return MLflow's databases that lie in the workspace's folder, under any name, and are not in use.
+
+    So is one that lies before the ``?`` of the workspace's path: it was made there before addresses were quoted.
+    """
+    root = workspace.resolve()
+    cut = Path(str(root / "mlflow.db").partition("?")[0])
+    files = sorted({path for path in (*root.iterdir(), cut) if path.is_file() and not _is_in_use(workspace, path)})
+    usual = database_beside(workspace)
+    return tuple(path for path in files if path == usual or _tables(path) >= _THEIR_TABLES)
+
+
+def _is_in_use(workspace: Path, database: Path) -> bool:
+    return database.resolve() in {path.resolve() for path in databases_in_use(workspace) if path is not None}
+
+
+def _tables(file: Path) -> set[str]:
+    """Return the tables of an SQLite file, none of any other."""
+    try:
+        with file.open("rb") as opened:
+            if not opened.read(16).startswith(b"SQLite format 3"):
+                return set()
+        with closing(read_only(file)) as rows:
+            return {str(name) for (name,) in rows.execute("select name from sqlite_master where type = 'table'")}
+    except (OSError, sqlite3.Error):
+        return set()
+
+
+def _has_file_store(workspace: Path) -> bool:
+    """Whether ``mlruns`` is a store of its own, as MLflow made by default before it had databases."""
+    return any((workspace / "mlruns").glob("*/meta.yaml"))
 
 
 def has_records(workspace: Path) -> bool:
-    """Whether there is a store to look into: one that the user named, or a database in the workspace."""
+    """Whether there is a store to look into: one that the user named, or one in the workspace."""
     named = named_uri("MLFLOW_TRACKING_URI") or named_uri("MLFLOW_REGISTRY_URI")
-    return bool(named) or own_database(workspace).is_file() or database_beside(workspace) is not None
+    return (
+        bool(named)
+        or own_database(workspace).is_file()
+        or bool(databases_beside(workspace))
+        or _has_file_store(workspace)
+    )
 
 
 def database_of(uri: str) -> Path | None:
@@ -97,7 +160,9 @@ def database_of(uri: str) -> Path | None:
     (PosixPath('/srv/mlflow.db'), None)
     """
     scheme, _, path = uri.partition(":///")
-    return Path(unquote(path.partition("?")[0])) if scheme.partition("+")[0] == "sqlite" and path else None
+    file = unquote(path.partition("?")[0])
+    file = unquote(file.partition("?")[0].removeprefix("file:")) if file.startswith("file:") else file
+    return Path(file) if scheme.partition("+")[0] == "sqlite" and file else None
 
 
 def read_only(database: Path) -> sqlite3.Connection:
@@ -145,22 +210,24 @@ def quiet() -> Iterator[None]:
 class Store:
     """Runs and registry of one workspace. Cheap to make; MLflow is imported when it is first used.
 
-    ``database`` is another one than the workspace uses, to look into.
+    ``uri`` is that of another store than the workspace uses, to look into.
     """
 
-    def __init__(self, workspace: Path, database: Path | None = None) -> None:
+    def __init__(self, workspace: Path, uri: str = "") -> None:
         require_mlflow()
         self.root = workspace
-        self._database = database
+        self._uri = uri
         self._client: Any = None
 
     @classmethod
     def every(cls, workspace: Path) -> "tuple[Store, ...]":
-        """Return the store in use, and the one that happens to lie in the workspace's folder: to look into, both."""
-        beside = database_beside(workspace)
+        """Return the store in use, and those that happen to lie in the workspace's folder: to look into, all."""
         named = named_uri("MLFLOW_TRACKING_URI") or named_uri("MLFLOW_REGISTRY_URI")
-        in_use = named or own_database(workspace).is_file()
-        return (*([cls(workspace)] if in_use else []), *([cls(workspace, beside)] if beside else []))
+        beside = [uri_of(database) for database in databases_beside(workspace)]
+        if _has_file_store(workspace):
+            beside.append((workspace.resolve() / "mlruns").as_uri())
+        in_use = [cls(workspace)] if named or own_database(workspace).is_file() else []
+        return (*in_use, *(cls(workspace, uri) for uri in beside if uri != tracking_uri(workspace)))
 
     @contextmanager
     def client(self) -> Iterator[Any]:
@@ -170,8 +237,10 @@ class Store:
             from mlflow.exceptions import MlflowException
             from sqlalchemy.exc import SQLAlchemyError
 
-            beside = f"sqlite:///{self._database}" if self._database else ""
-            uri, registry = beside or tracking_uri(self.root), beside or registry_uri(self.root)
+            uri, registry = self._uri or tracking_uri(self.root), self._uri or registry_uri(self.root)
+            if self._uri.startswith("file:"):
+                os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # to read one that is there
+            _require_current(database_of(self._uri))
             try:
                 if self._client is None:
                     self._client = MlflowClient(tracking_uri=uri, registry_uri=registry)
@@ -199,9 +268,9 @@ class Store:
 
         Where the user named a store that keeps artifacts itself, all of it counts as this workspace's.
         """
-        path = Path(unquote(uri.removeprefix("file://")))
+        path = local_path(uri)
         ours = (self.root.resolve() / name for name in ("mlartifacts", "mlruns"))
-        return self._location() is None or any(path.is_relative_to(folder) for folder in ours)
+        return self._location() is None or (path is not None and any(path.is_relative_to(folder) for folder in ours))
 
     def _location(self) -> str | None:
         named = named_uri("MLFLOW_TRACKING_URI")
@@ -217,8 +286,21 @@ class Store:
 
     def exists(self) -> bool:
         """Whether there is a store, as far as can be said without opening it, which would make one."""
-        uri = tracking_uri(self.root)
-        return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+        database = databases_in_use(self.root)[1]
+        return database is None or database.exists()
+
+
+def _require_current(beside: Path | None) -> None:
+    """Raise :class:`DisgorgeError` for another program's database that MLflow would upgrade when it opens it."""
+    if beside is None:
+        return
+    from mlflow.store.db.base_sql_model import Base
+
+    if not set(Base.metadata.tables) <= _tables(beside):
+        raise DisgorgeError(
+            f"{beside}: a store of another version of MLflow, so what it holds was not looked at; upgrade it with "
+            f"`mlflow db upgrade`, or move it out of the workspace"
+        )
 
 
 def run_of_release(client: Any, run_id: str) -> Any | None:
@@ -238,17 +320,6 @@ def run_of_release(client: Any, run_id: str) -> Any | None:
 def versions_of(client: Any, query: str | None = None) -> Iterator[Any]:
     """Yield every registered version, or those that a query of MLflow finds."""
     return pages(lambda token: client.search_model_versions(query, page_token=token))
-
-
-def pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
-    """Yield what a search of MLflow finds, page by page."""
-    token = None
-    while True:
-        page = search(token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def metric_name(text: str) -> str:

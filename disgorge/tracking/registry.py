@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.tracking import pyfunc
+from disgorge.tracking.addresses import local_path
 from disgorge.tracking.client import COMPOSITION, KIND, RELEASE, Store, installed, run_of_release, versions_of
 from disgorge.tracking.described import description_of
 from disgorge.tracking.signature import EXAMPLE, SERVED_EXAMPLE, columns_of, example_of, signature_of
@@ -240,7 +241,10 @@ def _destroy(store: Store, client: Any, run_id: str) -> list[str]:
         return [f"MLflow run {run_id}: its artifacts are in another workspace ({uri}) and were left there"]
     repository: Any = get_artifact_repository(uri)
     try:
-        repository.delete_artifacts()
+        if (folder := local_path(uri)) is None:
+            repository.delete_artifacts()
+        elif folder.exists():
+            shutil.rmtree(folder)  # MLflow itself takes a path with % for another one
         left = [entry.path for entry in repository.list_artifacts()]
     except (MlflowException, NotImplementedError, OSError) as error:
         left = [str(error).splitlines()[0]]

@@ -95,6 +95,11 @@ class Stores:
         """Return the files of a folder object, none if it is not known or no folder."""
         return {str(entry["md5"]) for entry in self.folders.get(oid, []) if entry.get("md5")}
 
+    def local_path(self, oid: str) -> Path | None:
+        """Return where a store on this machine keeps an object, None where none does."""
+        places = (Path(place.path(oid)) for place in self.places if place.is_local and len(oid) > 2)
+        return next((path for path in places if path.is_file()), None)
+
     def folders_with(self, hashes: Collection[str]) -> set[str]:
         """Return the folder objects that list one of these hashes."""
         return {oid for oid in self.folders if not self.listing(oid).isdisjoint(hashes)}

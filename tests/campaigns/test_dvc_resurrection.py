@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from disgorge.evidence.checks import Verdict
-from disgorge.locations.dvc import DvcPlan
+from disgorge.locations.dvc_plan import DvcPlan
 from disgorge.locations.every import plan, purge
 from disgorge.locations.location import Target
 from lineage.dvc.storage import md5_of

@@ -11,12 +11,11 @@ from disgorge.audit.findings import UNRECORDED_MODEL, Finding, Level
 from disgorge.audit.snapshot import Snapshot
 from disgorge.errors import TrackingFailed
 from disgorge.tracking.client import (
-    database_beside,
-    database_of,
+    databases_beside,
+    databases_in_use,
     has_records,
+    named_uri,
     own_database,
-    registry_uri,
-    tracking_uri,
     without_secrets,
 )
 from disgorge.tracking.registered import Registered, Touched, from_databases, touched, unexplained
@@ -35,24 +34,22 @@ def unrecorded_models(snapshot: Snapshot) -> Iterator[Finding]:
     root = snapshot.workspace.root
     if not has_records(root):
         return  # said by not_looked_at
-    names, beside = _touched(snapshot), database_beside(root)
-    in_use = (registry_uri(root), tracking_uri(root))
-    own, database = own_database(root), database_of(in_use[0])
-    stores = [in_use] if database != own or own.is_file() else []  # the workspace's own may not be made yet
-    stores += [(f"sqlite:///{beside}",) * 2] if beside else []
-    for registry, tracking in stores:
-        if (database := database_of(registry)) is None:
+    names, own, in_use = _touched(snapshot), own_database(root), databases_in_use(root)
+    stores = [in_use] if in_use[0] != own or own.is_file() else []  # the workspace's own may not be made yet
+    stores += [(beside, beside) for beside in databases_beside(root)]
+    for database, tracking in stores:
+        if database is None:
+            registry = without_secrets(named_uri("MLFLOW_REGISTRY_URI") or named_uri("MLFLOW_TRACKING_URI"))
             yield Finding(
                 UNRECORDED_MODEL,
                 "MLflow",
-                f"the models registered at {without_secrets(registry)} were not looked at: an audit reads a store in a "
-                f"file only",
+                f"the models registered at {registry} were not looked at: an audit reads a store in a file only",
                 "every removal looks into that store when it is carried out; its report names what it finds",
                 Level.NOTE,
             )
             continue
         try:
-            models = from_databases(database, database_of(tracking))
+            models = from_databases(database, tracking)
         except TrackingFailed as problem:
             matter, _, remedy = str(problem).rpartition("; ")
             yield Finding(UNRECORDED_MODEL, "MLflow", f"{matter}, so they were not looked at", remedy)

@@ -82,13 +82,20 @@ class ForgetList:
         """The files of the components that go, by digest with their sizes, noted before the purge."""
         return self.read().files
 
+    @property
+    def marks(self) -> dict[str, list[str]]:
+        """Marks by which rows are known in texts, by item digest, noted before the purge."""
+        return self.read().row_marks
+
     def note_overlap(self, noted: OverlapFact) -> None:
         """Keep a copy of the fact about this list, which exposes a line forged into the ledger."""
         self._write(replace(self.read(), overlap=plain(noted)))
 
-    def note_tensors(self, tensors: Iterable[str], files: Mapping[str, int]) -> None:
-        """Keep the digests of tensors and files that go: after the purge they cannot be computed any more."""
-        self._write(replace(self.read(), tensors=sorted(tensors), files=dict(files)))
+    def note_tensors(
+        self, tensors: Iterable[str], files: Mapping[str, int], marks: Mapping[str, list[str]] | None = None
+    ) -> None:
+        """Keep the digests of tensors and files that go, and marks of rows: afterwards they cannot be computed."""
+        self._write(replace(self.read(), tensors=sorted(tensors), files=dict(files), row_marks=dict(marks or {})))
 
     def note_found(self, traces: int, recognized: Iterable[str]) -> None:
         """Keep what the searches found before the purge: the controls of the searches afterwards."""

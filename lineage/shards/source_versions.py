@@ -1,0 +1,118 @@
+"""Which versions of the files that shards were read from hold withdrawn items, by the hash that DVC has of them.
+
+The version that a shard was read from does. Another one, which today's or an old ``dvc.lock`` or ``.dvc`` file names at
+the same path, is read where it lies, or where a store on this machine keeps it: it may be from before the items came.
+One that is nowhere to be read is unknown. Negative consequences: a table whose columns are read as other types than the
+shard's counts as holding nothing; of a folder only files of the recorded names are looked for.
+"""
+
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lineage.dvc.storage import Stores, md5_of
+from lineage.errors import LineageError
+from lineage.formats.read import read_file
+from lineage.private_files import SourceFile
+from lineage.shards.files import shard_rows
+from lineage.shards.source_files import files_to_delete, sources_of
+from lineage.storage.content import item_digests
+from lineage.storage.objects import sha256_of
+from lineage.workspace import Workspace
+
+
+@dataclass(slots=True)
+class Versions:
+    """Hashes of versions that hold withdrawn items, which of these lie at their path now, and unknown ones."""
+
+    holding: set[str] = field(default_factory=set)
+    lying: dict[Path, str] = field(default_factory=dict)
+    unknown: dict[str, Path] = field(default_factory=dict)
+
+
+def versions_of(
+    workspace: Workspace,
+    shards: Collection[str],
+    items: Collection[str],
+    *,
+    named: Mapping[Path, Collection[str]],
+    stores: Stores,
+) -> Versions:
+    """Return the versions of these shards' sources; ``named`` has the hashes that DVC's files give for a path."""
+    versions = Versions()
+    fields = {entry.record.name: entry.record.fields for entry in workspace.ledger.state().shards.values()}
+    keys = _keys(workspace, shards, items)
+    for name, source in sources_of(workspace, shards):
+        if source.md5:
+            versions.holding.add(source.md5)
+        for file, recorded in _files(source, items, keys):
+            path = source.path / file
+            here = md5_of(path) if path.is_file() else ""
+            hashes = {*named.get(path, ()), *_listed(stores, named.get(source.path, ()), file), here} - {""}
+            for md5 in sorted(hashes):
+                where = path if md5 == here else stores.local_path(md5)
+                if where is None:
+                    versions.unknown[md5] = path
+                elif _holds(where, path.name, recorded, fields.get(name, ()), items, source):
+                    versions.holding.add(md5)
+                if md5 == here and md5 in versions.holding:
+                    versions.lying[path] = md5
+    for md5 in versions.holding & versions.unknown.keys():
+        del versions.unknown[md5]
+    return versions
+
+
+def live_sources(workspace: Workspace) -> frozenset[str]:
+    """Return the hashes of the files that live shards were read from, as they were or are: data of their own."""
+    live = [digest for (_, digest), entry in workspace.ledger.state().shards.items() if entry.live]
+    found = set[str]()
+    for _, source in sources_of(workspace, live):
+        paths = (source.path / name for name, _, _ in source.files)
+        found |= {source.md5} if source.md5 else {md5_of(path) for path in dict.fromkeys(paths) if path.is_file()}
+    return frozenset(found)
+
+
+def _keys(workspace: Workspace, shards: Collection[str], items: Collection[str]) -> set[str]:
+    """Return the keys of the items, which are the names of files of a folder."""
+    found = set[str]()
+    for shard in shards:
+        if workspace.manifest_path(shard).is_file():
+            found |= {row.key for row in shard_rows(workspace, shard) if row.digest in items}
+    return found
+
+
+def _files(source: SourceFile, items: Collection[str], keys: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the files that hold items, "" for the source itself, with the SHA-256 of the whole file or ""."""
+    names = {name: digest for name, _, digest in source.files}
+    if source.in_place is not None:
+        yield from ((name, "") for name in dict.fromkeys(files_to_delete(source, items)))
+    elif set(names) == {""}:
+        yield "", ""
+    else:
+        yield from ((name, names[name]) for name in sorted(names.keys() & set(keys)))
+
+
+def _listed(stores: Stores, folders: Collection[str], file: str) -> set[str]:
+    """Return the hashes of a file in these folder objects."""
+    entries = (entry for oid in folders for entry in stores.folders.get(oid, ()))
+    return {str(entry["md5"]) for entry in entries if file and entry.get("relpath") == file and entry.get("md5")}
+
+
+def _holds(
+    path: Path, name: str, recorded: str, fields: Collection[str], items: Collection[str], source: SourceFile
+) -> bool:
+    """Whether a version is the recorded file, or a table with one of the items; it is read under its own name."""
+    if recorded:
+        return sha256_of(path) == recorded
+    if source.in_place is not None and any(file for file, _, _ in source.files):
+        return path.is_relative_to(source.path)  # a file that still holds its item
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder, name)
+            link.symlink_to(path.absolute())
+            encoding = source.in_place.encoding if source.in_place else "utf-8"
+            content = read_file(link, fields=tuple(fields) or None, encoding=encoding).content
+        return not set(items).isdisjoint(item_digests(content))
+    except (LineageError, OSError):
+        return False
