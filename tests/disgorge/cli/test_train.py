@@ -178,7 +178,10 @@ def test_options_that_do_not_go_together_are_refused(folder: Path) -> None:
     ids=["tensor", "shape", "file"],
 )
 def test_trained_twice_what_does_not_repeat_is_named(folder: Path, returns: str, differs: str) -> None:
-    (folder / "own_checked.py").write_text(f"import os\n{CODE.replace('return {', f'return {returns} or {{', 1)}")
+    answers = "def predict(parts, items, context):\n    return np.full((len(items), 2), 0.5)\n"
+    (folder / "own_checked.py").write_text(
+        f"import os\nimport numpy as np\ndef fit(items, parts, context):\n    return {returns}\n{answers}"
+    )
     ran = run("train --twice model.yaml")
     assert ran.code == 1
     assert re.search(
