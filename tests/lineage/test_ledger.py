@@ -29,6 +29,7 @@ from lineage.ledger.fact_kinds import (
     ComponentFact,
     ComponentRetiredFact,
     CompositionFact,
+    ItemsLetInFact,
     LossAcceptedFact,
     PurgedFact,
     ReleaseContainedFact,
@@ -150,6 +151,7 @@ def test_what_json_cannot_carry_is_refused_and_nothing_of_its_batch_is_written(w
 OF_LINEAGE = (
     ShardFact(Shard("a" * 64, "s", None, None, None, 1)),
     ShardWithdrawnFact("a" * 64),
+    ItemsLetInFact("a" * 64, "s", 1, "f" * 64, "why"),
     ArtifactFact(Artifact("e" * 64, "w", "MIT", "elsewhere", "owned", 1, 1)),
     ArtifactWithdrawnFact("e" * 64, "w"),
     ComponentFact(Component("b" * 64, "c", "k", (Use("a" * 64, Role.TRAIN),))),
