@@ -73,9 +73,9 @@ ROOMS = {
         disgorge/request disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow
         disgorge/result disgorge/tracking disgorge/training disgorge/training/runners disgorge/training/sandbox
         disgorge/verify lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/formats lineage/git_ignored
-        lineage/ledger lineage/plural lineage/records lineage/shards lineage/shown lineage/storage lineage/workspace
-        policies/cases policies/decision policies/events policies/judging policies/packs policies/request
-        policies/taxonomy policies/vocabulary
+        lineage/ledger lineage/plural lineage/records lineage/shards lineage/shards/validation lineage/shown
+        lineage/storage lineage/workspace policies/cases policies/decision policies/events policies/judging
+        policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/attestation": """
         disgorge/errors disgorge/facts disgorge/statement lineage/artifacts lineage/catalog lineage/errors
@@ -236,7 +236,11 @@ ROOMS = {
     "lineage/ledger": "lineage/errors lineage/lock lineage/plural lineage/records lineage/storage",
     "lineage/shards": """
         lineage/activity lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/lock
-        lineage/perceptual_hash lineage/plural lineage/private_files lineage/records lineage/storage lineage/workspace
+        lineage/perceptual_hash lineage/plural lineage/private_files lineage/records lineage/shards/validation
+        lineage/storage lineage/workspace
+    """,
+    "lineage/shards/validation": """
+        lineage/activity lineage/errors lineage/formats lineage/records lineage/storage
     """,
     "lineage/storage": "lineage/errors lineage/perceptual_hash lineage/records",
     "policies": "lineage/records",

@@ -20,7 +20,7 @@ from lineage.records import Json, Shard, plain
 from lineage.shards.add import Added, add_file, live_shards, shard_rows
 from lineage.shards.divide import MOST_SHARDS, Division
 from lineage.shards.files import check_items, check_manifests
-from lineage.shards.validation_rules import Rules
+from lineage.shards.validation.rules import Rules
 from lineage.shown import Attention, Table, short, table
 from lineage.storage.manifest import read_licenses
 from lineage.workspace import Workspace

@@ -36,7 +36,7 @@ from lineage.shards.let_in import withdrawn_rows
 from lineage.shards.other_types import digests_in_other_types
 from lineage.shards.record import Added, Part, record_parts
 from lineage.shards.source_files import Reading
-from lineage.shards.validation_rules import Rules
+from lineage.shards.validation.rules import Rules
 from lineage.storage.content import item_digests, item_sizes
 from lineage.workspace import Workspace
 
@@ -156,8 +156,8 @@ def add_parts(
     """Record items as shards, by name: content and manifest of each, then their facts at once.
 
     ``source`` and ``license`` hold for items without their own. ``core`` declares the items not removable, on
-    ``legal_basis``. ``check`` holds them to :mod:`lineage.shards.expectations` with ``rules``. ``dvc`` None tracks the
-    content when the workspace is a DVC repository, False never, True demands it. ``likeness`` is ``image:FIELD`` or
+    ``legal_basis``. ``check`` holds them to :mod:`lineage.shards.validation.expectations` with ``rules``. ``dvc`` None
+    tracks the content when the workspace is a DVC repository, False never, True demands it. ``likeness`` is ``image:FIELD`` or
     ``text:FIELD``: near-duplicates of each item are then known by a hash of that field, see
     :mod:`lineage.perceptual_hash`. ``let_in`` is who lets items in that were withdrawn, and why. ``reading``
     says from which file or folder they were read, and how: a removal says whether it is still there.

@@ -14,11 +14,11 @@ from lineage.plural import counted
 from lineage.private_files import SourceFile
 from lineage.records import Item, Shard, canonical
 from lineage.shards.existing import known_shard, mend
-from lineage.shards.expectations import validate
 from lineage.shards.files import live_shards, references_of, shard_rows, store_shard, undone_on_failure
 from lineage.shards.in_place import InPlace
 from lineage.shards.source_files import remember
-from lineage.shards.validation_rules import Rules
+from lineage.shards.validation.expectations import validate
+from lineage.shards.validation.rules import Rules
 from lineage.storage.manifest import read_digests
 from lineage.workspace import Workspace
 

@@ -13,7 +13,7 @@ from disgorge.method import method_named
 from disgorge.training.model_file import read_model_file
 from lineage.dvc.repo import tracked_hash
 from lineage.errors import BadInput, LineageError
-from lineage.shards.validation_rules import Rules
+from lineage.shards.validation.rules import Rules
 from tests.fuzz.conditions import CONDITION
 from tests.fuzz.kind import BOTH, Kind
 from tests.fuzz.place import Place

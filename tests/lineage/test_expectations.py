@@ -12,8 +12,8 @@ import pytest
 from lineage.errors import BadInput, ExpectationsFailed, LineageError
 from lineage.formats.read import Intake, from_arrays
 from lineage.records import canonical, plain
-from lineage.shards.expectations import Validation, validate
-from lineage.shards.validation_rules import Rules
+from lineage.shards.validation.expectations import Validation, validate
+from lineage.shards.validation.rules import Rules
 from lineage.storage.content import item_digests
 
 SHARD = "ab" * 32
@@ -147,7 +147,7 @@ def test_great_expectations_is_loaded_on_use_and_missed_in_words() -> None:
     code = (
         "import sys, lineage.shards.add; assert not {'great_expectations', 'pandas', 'dvc', 'PIL'} & set(sys.modules)\n"
         "sys.modules['great_expectations'] = None\n"
-        "from lineage.shards.expectations import validate; from lineage.formats.read import from_arrays\n"
+        "from lineage.shards.validation.expectations import validate; from lineage.formats.read import from_arrays\n"
         "validate(from_arrays({'x': [1]}), ('ab' * 32,), shard='ab' * 32)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -18,7 +18,7 @@ from lineage.perceptual_hash import likenesses
 from lineage.shards.add import Added, add_file, add_shard, shard_items, shard_rows
 from lineage.shards.divide import Division
 from lineage.shards.files import check_items
-from lineage.shards.validation_rules import Rules
+from lineage.shards.validation.rules import Rules
 from lineage.storage.content import item_digests
 from lineage.workspace import Workspace
 

@@ -28,7 +28,7 @@ from lineage.shards.add import (
     shard_rows,
 )
 from lineage.shards.cut import cut_shard
-from lineage.shards.validation_rules import Rules
+from lineage.shards.validation.rules import Rules
 from lineage.storage.content import item_digests, write_content
 from lineage.storage.manifest import write_manifest
 from lineage.workspace import Workspace

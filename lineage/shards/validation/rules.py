@@ -1,4 +1,4 @@
-"""Validation rules that a caller adds to those of :mod:`lineage.shards.expectations`, which every shard must pass.
+"""Validation rules that a caller adds to those of :mod:`~lineage.shards.validation.expectations`, which all must pass.
 
 >>> from lineage.records import plain
 >>> plain(Rules(ranges={"image": (0.0, 16.0)}))
@@ -40,6 +40,6 @@ class Rules:
                 raise BadInput(f"{path}: unknown rule '{unknown[0]}'; use {', '.join(cls.__slots__)}")
             return TypeAdapter(cls).validate_python(given)
         except ValidationError as problem:
-            raise BadInput(f"{path}: {fields_of(problem)}; see lineage.shards.expectations") from problem
+            raise BadInput(f"{path}: {fields_of(problem)}; see lineage.shards.validation.expectations") from problem
         except (OSError, ValueError, RecursionError) as problem:
             raise BadInput(f"{path}: no rules in JSON could be read ({problem}); check the file") from problem

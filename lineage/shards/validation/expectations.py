@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from lineage.activity import activity
 from lineage.errors import BadInput, ExpectationsFailed, LineageError
 from lineage.records import Json, plain
-from lineage.shards.validation_rules import Rules
+from lineage.shards.validation.rules import Rules
 from lineage.storage.content import file_sizes
 
 if TYPE_CHECKING:
