@@ -157,10 +157,10 @@ def add_parts(
 
     ``source`` and ``license`` hold for items without their own. ``core`` declares the items not removable, on
     ``legal_basis``. ``check`` holds them to :mod:`lineage.shards.validation.expectations` with ``rules``. ``dvc`` None
-    tracks the content when the workspace is a DVC repository, False never, True demands it. ``likeness`` is ``image:FIELD`` or
-    ``text:FIELD``: near-duplicates of each item are then known by a hash of that field, see
-    :mod:`lineage.perceptual_hash`. ``let_in`` is who lets items in that were withdrawn, and why. ``reading``
-    says from which file or folder they were read, and how: a removal says whether it is still there.
+    tracks the content when the workspace is a DVC repository, False never, True demands it. ``likeness`` is
+    ``image:FIELD`` or ``text:FIELD``: near-duplicates of each item are then known by a hash of that field, see
+    :mod:`lineage.perceptual_hash`. ``let_in`` is who lets items in that were withdrawn, and why. ``reading`` says from
+    which file or folder they were read, and how: a removal says whether it is still there.
 
     Raises ``BadInput`` and ``ExpectationsFailed``; nothing is recorded then, and no file is left.
     """
