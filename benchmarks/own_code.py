@@ -169,7 +169,8 @@ def called_bare(place: int, parts: int) -> Figures:
 
 def remove(folder: Path, *what: str) -> None:
     """File, decide, plan and approve one removal."""
-    words = "--standing data-subject --ground privacy --regime gdpr --verified --fact gdpr_ground=b".split()
+    words = "--standing contributor --ground contract --regime contract --verified".split()
+    words += "--fact all_theirs=true --fact license_irrevocable=false".split()
     typed(folder, "request", "file", "--id", "R-1", *words, *what)
     typed(folder, "request", "decide", "R-1")
     typed(folder, "request", "plan", "R-1")
@@ -191,7 +192,7 @@ def held(folder: Path, size: int) -> dict[str, int]:
     """Return by command the most anonymous bytes that its own process held."""
     make_workspace(folder, 2, {"bytes": size})
     found = {"train": most_held(folder, "train", "model.yaml")}
-    remove(folder, "--shard", "part-000")
+    remove(folder, "--shard", "rows-part-000")
     found["execute"] = most_held(folder, "request", "execute", "R-1")
     found["audit"] = most_held(folder, "audit")
     return found | {"verify": most_held(folder, "verify", "reports/R-1", "--key", ".disgorge/public.pem")}
