@@ -91,14 +91,12 @@ def make_plan(
     for hit in hits:
         asked = hit.label in withdraw
         gone = hit.built_on(impact.artifacts)
-        found = (
-            None
-            if asked or gone or owed.scope is Scope.WHOLE_LINEAGE or has_nothing_left(hit, methods, after)
-            else remedies_for(hit, owed, methods, after, again=again)
-        )
+        destroyed = asked or gone or owed.scope is Scope.WHOLE_LINEAGE
+        emptied = not destroyed and has_nothing_left(hit, methods, after)
+        found = None if destroyed or emptied else remedies_for(hit, owed, methods, after, again=again)
         if found is None:
             kept_apart = [c for c in (references or {}).get(hit.release, ()) if (c.name, c.digest) not in reached]
-            why = _why_withdrawn(owed, asked=asked, built_on=gone, emptied=has_nothing_left(hit, methods, after))
+            why = _why_withdrawn(owed, asked=asked, built_on=gone, emptied=emptied)
             endings.append(_withdrawal(hit, kept_apart, why))
         else:
             remedies.extend(found)
