@@ -52,7 +52,9 @@ def try_out(
 def _items(workspace: Workspace, spec: ModelSpec, shards: Mapping[str, Shard]) -> tuple[bool, Sample]:
     """Return whether items are held out, and a sample of them, or of the smallest shard that was trained on."""
     try:
-        held_out = sample([read_items(workspace, shards[name].digest) for name in spec.evaluate], HELD_OUT)
+        held_out = sample(
+            [read_items(workspace, shards[name].digest, as_paths=True) for name in spec.evaluate], HELD_OUT
+        )
     except (KeyError, ValueError):
         raise BadModel(
             f"evaluate: the shards {', '.join(spec.evaluate)} differ in their fields, or in the shapes of them; name "
@@ -62,7 +64,7 @@ def _items(workspace: Workspace, spec: ModelSpec, shards: Mapping[str, Shard]) -
         return True, held_out
     trained = [shards[name] for name in (*spec.shards, *spec.core) if shards[name].count]
     least = min(trained, key=lambda shard: shard.count, default=None)
-    return False, sample([read_items(workspace, least.digest)] if least else [], _HANDFUL)
+    return False, sample([read_items(workspace, least.digest, as_paths=True)] if least else [], _HANDFUL)
 
 
 def _failure(answered: Answered) -> str:

@@ -46,7 +46,7 @@ def marks_of(
     found: dict[str, dict[tuple[str, str], None]] = {}
     for shard in shards:
         try:
-            digests, arrays = shard_items(workspace, shard, verify=False)
+            digests, arrays = shard_items(workspace, shard, verify=False, as_paths=True)
             keys = {row.digest: row for row in shard_rows(workspace, shard)}
         except LineageError:
             continue  # gone or damaged, which other searches tell of
@@ -81,7 +81,7 @@ def _shared(
     shared, fields = set[tuple[str, str]](), {name for name, _ in pairs if name}
     for shard in live_shards(workspace):
         try:
-            digests, arrays = shard_items(workspace, shard.digest, verify=False)
+            digests, arrays = shard_items(workspace, shard.digest, verify=False, as_paths=True)
             rows = shard_rows(workspace, shard.digest)
         except LineageError:
             continue

@@ -61,7 +61,7 @@ def measure(
         return ()
     with Catalog.of(workspace) as catalog:
         digests = {name: catalog.shard(name).digest for name in spec.evaluate}
-    items = [read_items(workspace, digest) for digest in digests.values()]
+    items = [read_items(workspace, digest, as_paths=True) for digest in digests.values()]
     if not items:
         return ()
     before, after = (_answers(runner, question, items, code) for question in questions)
