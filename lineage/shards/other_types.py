@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.errors import DigestMismatch
+from lineage.errors import DigestMismatch, UnknownRecord
 from lineage.shards.files import live_shards, references_of
-from lineage.storage.content import content_kinds, dtype_name, item_digests
+from lineage.storage.content import content_layout, dtype_name, item_digests
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,17 +30,23 @@ def digests_in_other_types(workspace: Workspace, content: "Arrays") -> Iterator[
             continue
         try:
             lying = references_of(workspace, shard.digest)
-            kinds = lying[1].reading.kinds if lying else content_kinds(workspace.content_path(shard.digest))
-        except DigestMismatch:
+            kinds = lying[1].reading.kinds if lying else _kinds(workspace, shard.digest)
+        except (DigestMismatch, UnknownRecord):
+            continue
+        if kinds in seen or kinds.keys() != mine.keys():
             continue
         changed = [name for name, kind in kinds.items() if mine[name] != kind]
-        if kinds in seen or any(each[1] not in "iuf" for name in changed for each in (mine[name], kinds[name])):
+        if any(each[1] not in "iuf" for name in changed for each in (mine[name], kinds[name])):
             continue
         seen.append(kinds)
         with np.errstate(invalid="ignore"):  # NaN is no whole number, and then not the same
             cast = content | {name: content[name].astype(kinds[name]) for name in changed}
             same = np.all([_is_same(cast[name].astype(mine[name]), content[name]) for name in changed], axis=0)
         yield {row: digest for row, digest in enumerate(item_digests(cast)) if same[row]}
+
+
+def _kinds(workspace: Workspace, shard: str) -> dict[str, str]:
+    return {name: kind for name, (kind, _) in content_layout(workspace.content_path(shard)).items()}
 
 
 def _is_same(one: "NDArray[Any]", other: "NDArray[Any]") -> "NDArray[np.bool_]":

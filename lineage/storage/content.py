@@ -195,8 +195,11 @@ def content_layout(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
     Errors as of :func:`read_content`.
     """
-    layout = json.loads(read_metadata(path, "content of the shard").get(_METADATA, b"{}"))
-    return {name: (str(told["dtype"]), tuple(told["shape"])) for name, told in layout.items()}
+    try:
+        layout = json.loads(read_metadata(path, "content of the shard").get(_METADATA, b"{}"))
+        return {name: (str(told["dtype"]), tuple(told["shape"])) for name, told in layout.items()}
+    except _MALFORMED as problem:
+        raise broken(path, "content of the shard") from problem
 
 
 def read_content(path: Path, *, limit: int | None = None) -> "tuple[tuple[str, ...], Arrays]":
@@ -217,18 +220,6 @@ def read_content(path: Path, *, limit: int | None = None) -> "tuple[tuple[str, .
     except (*_MALFORMED, pa.ArrowException) as problem:
         raise broken(path, "content of the shard") from problem
     return digests, arrays
-
-
-def content_kinds(path: Path) -> dict[str, str]:
-    """Return what the fields of the items at ``path`` are, as :func:`dtype_name` has it, from the file's end alone."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        layout = json.loads(pq.read_schema(path).metadata[_METADATA])
-        return {name: str(told["dtype"]) for name, told in layout.items()}
-    except (*_MALFORMED, OSError, pa.ArrowException) as problem:
-        raise broken(path, "content of the shard") from problem
 
 
 def _as_list(name: str, array: "NDArray[Any]") -> list[str]:
