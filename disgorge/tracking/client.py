@@ -106,7 +106,7 @@ def own_database(workspace: Path) -> Path:
 def database_beside(workspace: Path) -> Path | None:
     """Return the ``mlflow.db`` of the workspace's folder where it is not the store in use, None if there is none."""
     usual = workspace.resolve() / "mlflow.db"
-    return usual if usual.is_file() and not _is_in_use(workspace, usual) else None
+    return usual if usual.is_file() and usual.resolve() not in _in_use(workspace) else None
 
 
 def databases_beside(workspace: Path) -> tuple[Path, ...]:
@@ -116,13 +116,13 @@ def databases_beside(workspace: Path) -> tuple[Path, ...]:
     """
     root = workspace.resolve()
     cut = Path(str(root / "mlflow.db").partition("?")[0])
-    files = sorted({path for path in (*root.iterdir(), cut) if path.is_file() and not _is_in_use(workspace, path)})
-    usual = database_beside(workspace)
+    in_use, usual = _in_use(workspace), root / "mlflow.db"
+    files = sorted({path for path in (*root.iterdir(), cut) if path.is_file() and path.resolve() not in in_use})
     return tuple(path for path in files if path == usual or _tables(path) >= _THEIR_TABLES)
 
 
-def _is_in_use(workspace: Path, database: Path) -> bool:
-    return database.resolve() in {path.resolve() for path in databases_in_use(workspace) if path is not None}
+def _in_use(workspace: Path) -> set[Path]:
+    return {path.resolve() for path in databases_in_use(workspace) if path is not None}
 
 
 def _tables(file: Path) -> set[str]:

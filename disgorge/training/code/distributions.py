@@ -38,7 +38,8 @@ def distributions_used(
                 records.update(_listing(folder, path.relative_to(folder).as_posix()))
         for library in {module.partition(".")[0] for module in libraries}:
             records.update(*(found for top, found in _by_top(folder).items() if top.split(".")[0] == library))
-    records.update(path for path in _installed() if exposed and _name_and_version(path)[0] in exposed)
+    if exposed:
+        records.update(path for path in _installed() if _name_and_version(path)[0] in exposed)
     return dict(sorted(map(_described, records)))
 
 
