@@ -143,6 +143,11 @@ class DvcPlan:
                 f"DVC or git names a version {md5} of {name} that no store on this machine has, so whether it held "
                 f"what was removed is not known; neither it nor what stages made of it was looked for"
             )
+        for md5, path in self.sources.unread.items():
+            yield (
+                f"DVC or git names a version {md5} of {relative(path, self.repo)} that cannot be read as the shard "
+                f"was, so whether it held what was removed is not known; neither it nor what stages made of it goes"
+            )
 
     def traces(self) -> list[str]:
         """Return in words what is still there, kept or named, of what is to go."""

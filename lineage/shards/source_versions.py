@@ -2,8 +2,10 @@
 
 The version that a shard was read from does. Another one, which today's or an old ``dvc.lock`` or ``.dvc`` file names at
 the same path, is read where it lies, or where a store on this machine keeps it: it may be from before the items came.
-One that is nowhere to be read is unknown. Negative consequences: a table whose columns are read as other types than the
-shard's counts as holding nothing; of a folder only files of the recorded names are looked for.
+One that is nowhere to be read is unknown, and so is one that is not read as the shard was: of a file that was copied it
+is not kept how its text is encoded and what stands between its cells. Negative consequences: a table whose columns are
+read as other types than the shard's counts as holding nothing; of a folder only files of the recorded names are looked
+for.
 """
 
 import tempfile
@@ -14,7 +16,7 @@ from pathlib import Path
 from lineage.dvc.storage import Stores, md5_of
 from lineage.errors import LineageError
 from lineage.formats.read import read_file
-from lineage.private_files import SourceFile
+from lineage.private_files import FileReading, SourceFile
 from lineage.shards.files import shard_rows
 from lineage.shards.source_files import files_to_delete, sources_of
 from lineage.storage.content import item_digests
@@ -24,11 +26,15 @@ from lineage.workspace import Workspace
 
 @dataclass(slots=True)
 class Versions:
-    """Hashes of versions that hold withdrawn items, which of these lie at their path now, and unknown ones."""
+    """Hashes of versions that hold withdrawn items, which of these lie at their path now, and others, by their path.
+
+    ``unknown`` ones are in no store on this machine, ``unread`` ones cannot be read as the shard was.
+    """
 
     holding: set[str] = field(default_factory=set)
     lying: dict[Path, str] = field(default_factory=dict)
     unknown: dict[str, Path] = field(default_factory=dict)
+    unread: dict[str, Path] = field(default_factory=dict)
 
 
 def versions_of(
@@ -54,12 +60,15 @@ def versions_of(
                 where = path if md5 == here else stores.local_path(md5)
                 if where is None:
                     versions.unknown[md5] = path
-                elif _holds(where, path.name, recorded, fields.get(name, ()), items, source):
+                elif (holds := _holds(where, path.name, recorded, fields.get(name, ()), items, source)) is None:
+                    versions.unread[md5] = path
+                elif holds:
                     versions.holding.add(md5)
                 if md5 == here and md5 in versions.holding:
                     versions.lying[path] = md5
-    for md5 in versions.holding & versions.unknown.keys():
-        del versions.unknown[md5]
+    for md5 in versions.holding:
+        versions.unknown.pop(md5, None)
+        versions.unread.pop(md5, None)
     return versions
 
 
@@ -101,8 +110,11 @@ def _listed(stores: Stores, folders: Collection[str], file: str) -> set[str]:
 
 def _holds(
     path: Path, name: str, recorded: str, fields: Collection[str], items: Collection[str], source: SourceFile
-) -> bool:
-    """Whether a version is the recorded file, or a table with one of the items; it is read under its own name."""
+) -> bool | None:
+    """Whether a version is the recorded file, or a table with one of the items; None for one that cannot be read.
+
+    It is read under its own name, as the shard was as far as that is known.
+    """
     if recorded:
         return sha256_of(path) == recorded
     if source.in_place is not None and any(file for file, _, _ in source.files):
@@ -111,8 +123,10 @@ def _holds(
         with tempfile.TemporaryDirectory() as folder:
             link = Path(folder, name)
             link.symlink_to(path.absolute())
-            encoding = source.in_place.encoding if source.in_place else "utf-8"
-            content = read_file(link, fields=tuple(fields) or None, encoding=encoding).content
+            reading = source.in_place or FileReading({}, "utf-8", whole=False)
+            content = read_file(
+                link, fields=tuple(fields) or None, encoding=reading.encoding, delimiter=reading.delimiter
+            ).content
         return not set(items).isdisjoint(item_digests(content))
     except (LineageError, OSError):
-        return False
+        return None

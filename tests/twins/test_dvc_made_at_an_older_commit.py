@@ -30,3 +30,9 @@ def test_a_version_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (words,) = [words for words in made.search().unsupported if "whether it held" in words]
     assert "of alice.csv that no store on this machine has" in words
     assert made.alice_file.read_text() == ROWS
+
+
+def test_a_version_that_is_not_read_as_the_shard_was_is_named(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "repository", before="key;x\na;1.5\nz;9.5\n")
+    (words,) = [words for words in made.search().unsupported if "whether it held" in words]
+    assert "of alice.csv that cannot be read as the shard was" in words
