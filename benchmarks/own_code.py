@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.proof import PARALLEL, environment, typed
+from benchmarks.proof import PARALLEL, RUN, approve, environment, side_by_side, typed
 
 GOAL = (0.05, 1.5)
 """Most that training may take beyond the bare one: a share, and seconds a component."""
@@ -29,7 +29,6 @@ ROWS, COLUMNS, PEOPLE = 60, 8, 20
 """Of each shard."""
 BYTES, GIBIBYTE = 1024, 1 << 30
 GOAL_MEMORY = 300_000_000
-RUN = "import sys; from disgorge.cli import main; sys.exit(main())"
 EVERY = 0.02
 """Seconds between two looks at the memory of a command."""
 
@@ -121,24 +120,15 @@ def times(folder: Path, parts: int, seconds: float) -> Figures:
     found = {"parts": parts, "steps": steps, "bare": plain["wall"], "train": wall, "own CPU": cpu}
     found |= {"beyond, a component": round((wall - plain["wall"]) / parts, 2)}
     found |= {"goal": round((share * plain["wall"] + spare * parts) / parts, 2)}
-    remove(folder, "--subject", "person-0-0")
+    approve(folder, "--subject", "person-0-0")
     _, wall, cpu = typed(folder, "request", "execute", "R-1")
     return found | {"removal": wall, "removal, own CPU": cpu}
 
 
 def bare(folder: Path, parts: int) -> Figures:
     """Call the function for so many components in plain processes; return the wall time, and seconds of one."""
-    command = [sys.executable, "-m", "benchmarks.own_code", "--bare"]
-    at_once = min(PARALLEL, parts)
-    running = [
-        subprocess.Popen(
-            [*command, str(place), str(parts)], cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
-        )
-        for place in range(at_once)
-    ]
-    said = [json.loads(each.communicate()[0]) for each in running]
-    wall = max(each["ended"] for each in said) - min(each["began"] for each in said)
-    return {"wall": round(wall, 2), "seconds": max(each["longest"] for each in said)}
+    wall, said = side_by_side(folder, "benchmarks.own_code", of=parts)
+    return {"wall": wall, "seconds": max(each["longest"] for each in said)}
 
 
 def called_bare(place: int, parts: int) -> Figures:
@@ -167,17 +157,6 @@ def called_bare(place: int, parts: int) -> Figures:
     return {"began": began, "ended": time.perf_counter(), "longest": longest}
 
 
-def remove(folder: Path, *what: str) -> None:
-    """File, decide, plan and approve one removal."""
-    words = "--standing contributor --ground contract --regime contract --verified".split()
-    words += "--fact all_theirs=true --fact license_irrevocable=false".split()
-    typed(folder, "request", "file", "--id", "R-1", *words, *what)
-    typed(folder, "request", "decide", "R-1")
-    typed(folder, "request", "plan", "R-1")
-    plan = json.loads(typed(folder, "request", "show", "R-1", "--json")[0])["plan_digest"]
-    typed(folder, "request", "approve", "R-1", plan, "--by", "ann")
-
-
 # Memory ---------------------------------------------------------------------------------------------------------
 
 
@@ -192,7 +171,7 @@ def held(folder: Path, size: int) -> dict[str, int]:
     """Return by command the most anonymous bytes that its own process held."""
     make_workspace(folder, 2, {"bytes": size})
     found = {"train": most_held(folder, "train", "model.yaml")}
-    remove(folder, "--shard", "rows-part-000")
+    approve(folder, "--shard", "rows-part-000")
     found["execute"] = most_held(folder, "request", "execute", "R-1")
     found["audit"] = most_held(folder, "audit")
     return found | {"verify": most_held(folder, "verify", "reports/R-1", "--key", ".disgorge/public.pem")}

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,10 @@ MODEL = Path(__file__).parents[1] / "examples" / "digits" / "tangent.yaml"
 """The demo's model, of which the shards and the epochs are others here."""
 POLICIES = {"confined": "false", "equal-bits": "true"}
 """Whether a second run must reach the same bytes; both accept ``namespace``, and are the contract's pack else."""
-FILE = "request file --id R-1 --standing contributor --ground contract --regime {policy} --verified "
-FILE += "--fact all_theirs=true --fact license_irrevocable=false --packs {policy}.yaml"
+FILE = "request file --id R-1 --standing contributor --ground contract --regime {regime} --verified "
+FILE += "--fact all_theirs=true --fact license_irrevocable=false"
+RUN = "import sys; from disgorge.cli import main; sys.exit(main())"
+"""The program, with its words after it, as a command runs it that is typed."""
 REMOVALS = {
     "retrained, confined": ("confined", "--subject {person}", 0.05),
     "retrained, equal bits": ("equal-bits", "--subject {person}", 0.05),
@@ -110,8 +113,7 @@ def measured(folder: Path, seconds: float, shards: int) -> Figures:
 
 def typed(folder: Path, *words: str) -> tuple[str, float, float]:
     """Run one command as it is typed; return its output, its seconds, and its CPU seconds without confined jobs."""
-    run = "import sys; from disgorge.cli import main; sys.exit(main())"
-    return process(folder, [sys.executable, "-c", run, *words])
+    return process(folder, [sys.executable, "-c", RUN, *words])
 
 
 def process(folder: Path, command: list[str]) -> tuple[str, float, float]:
@@ -203,16 +205,27 @@ def first_person(folder: Path) -> str:
 
 def bare(folder: Path) -> Figures:
     """Train the model in plain processes; return seconds, imports left out, and the seconds of each part."""
-    command = [sys.executable, "-m", "benchmarks.proof", "--bare", "."]
+    wall, said = side_by_side(folder, "benchmarks.proof", ".", of=PARALLEL)
+    return {"wall": wall, "seconds": {name: took for each in said for name, took in each["seconds"].items()}}
+
+
+def side_by_side(folder: Path, module: str, *words: str, of: int) -> tuple[float, list[Figures]]:
+    """Run bare training of a module in plain processes, each told its place ``of`` so many.
+
+    Returns the seconds from the first that began to the last that ended, and what each said.
+    """
     running = [
         subprocess.Popen(
-            [*command, str(place), str(PARALLEL)], cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", module, "--bare", *words, str(place), str(of)],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        for place in range(PARALLEL)
+        for place in range(min(PARALLEL, of))
     ]
     said = [json.loads(each.communicate()[0]) for each in running]
-    wall = max(each["ended"] for each in said) - min(each["began"] for each in said)
-    return {"wall": round(wall, 2), "seconds": {name: took for each in said for name, took in each["seconds"].items()}}
+    return round(max(each["ended"] for each in said) - min(each["began"] for each in said), 2), said
 
 
 def bare_run(folder: Path, place: int, of: int) -> Figures:
@@ -258,13 +271,18 @@ def trained_bare(folder: Path, place: int, of: int) -> Figures:
 
 def removal(folder: Path, policy: str, what: str) -> Figures:
     """Carry one removal out; return the seconds of its steps by kind, those of all training, and of the command."""
-    typed(folder, *FILE.format(policy=policy).split(), *what.split())
-    typed(folder, "request", "decide", "R-1", "--packs", f"{policy}.yaml")
+    approve(folder, *what.split(), regime=policy, packs=("--packs", f"{policy}.yaml"))
+    _, wall, cpu = typed(folder, "request", "execute", "R-1")
+    return {"wall": wall, "cpu": cpu, **told(folder)}
+
+
+def approve(folder: Path, *what: str, regime: str = "contract", packs: Sequence[str] = ()) -> None:
+    """File, decide, plan and approve the removal of what a contributor takes back."""
+    typed(folder, *FILE.format(regime=regime).split(), *packs, *what)
+    typed(folder, "request", "decide", "R-1", *packs)
     typed(folder, "request", "plan", "R-1")
     plan = json.loads(typed(folder, "request", "show", "R-1", "--json")[0])["plan_digest"]
     typed(folder, "request", "approve", "R-1", plan, "--by", "ann")
-    _, wall, cpu = typed(folder, "request", "execute", "R-1")
-    return {"wall": wall, "cpu": cpu, **told(folder)}
 
 
 def told(folder: Path) -> Figures:
