@@ -28,7 +28,7 @@ from lineage.catalog.influence import by_digest, in_order, members_of
 from lineage.errors import LineageError
 from lineage.ledger.fact_kinds import ComponentFact, FactBody
 from lineage.ledger.state import influences_of, reachable
-from lineage.records import Component, Composition, Json, Release
+from lineage.records import Component, Composition, Release
 from lineage.shown import short
 from lineage.storage.components import delete_component
 from lineage.storage.differences import first_difference
@@ -167,8 +167,7 @@ class Runs:
         made = replace(component, digest=done.digest, environment=done.environment, files=done.files)
         self.ran[key] = self.ran.get(key, 0) + 1
         if done.digest != component.digest:
-            problem = differing(component, done.environment)
-            problem = replace(problem, differs=first_difference(self.workspace.objects, component.digest, done.digest))
+            problem = differing(self.workspace, component, made)
             if done.digest not in there and not self.alone:
                 delete_component(self.workspace.objects, done.digest, keep=there)
             if not self.alone and not component.environment:
@@ -189,14 +188,15 @@ def beside(name: str) -> str:
     return f"{name}~again"
 
 
-def differing(component: Component, environment: Mapping[str, Json]) -> Problem:
-    """Return what is the matter with a component whose recipe made other bytes, in an environment."""
+def differing(workspace: Workspace, component: Component, made: Component) -> Problem:
+    """Return what is the matter with a component whose recipe made another one, of other bytes."""
     elsewhere: tuple[str, ...] = ("the environment of its training was not recorded",)
     if component.environment:
-        elsewhere = differences(component.environment, environment)
+        elsewhere = differences(component.environment, made.environment)
     if component.recipe.get("deterministic") is False:
         elsewhere += (UNREPEATED,)
-    return Problem("the recorded bytes are not what its recipe makes here", elsewhere)
+    differs = first_difference(workspace.objects, component.digest, made.digest)
+    return Problem("the recorded bytes are not what its recipe makes here", elsewhere, differs=differs)
 
 
 def key_of(component: Component) -> Key:

@@ -71,7 +71,7 @@ def attest_component(
             )
         runs = Runs(workspace, runner, {key_of(component): component}, alone=True)
         if made := _made_before(workspace, component):
-            runs.beside, runs.problems[key_of(component)] = made, differing(component, made.environment)
+            runs.beside, runs.problems[key_of(component)] = made, differing(workspace, component, made)
         else:
             runs.run_missing(level)
         parts = runs.parts()
