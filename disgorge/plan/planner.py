@@ -92,10 +92,10 @@ def make_plan(
         asked = hit.label in withdraw
         gone = hit.built_on(impact.artifacts)
         destroyed = asked or gone or owed.scope is Scope.WHOLE_LINEAGE
-        emptied = not destroyed and has_nothing_left(hit, methods, after)
-        found = None if destroyed or emptied else remedies_for(hit, owed, methods, after, again=again)
+        found = None if destroyed else remedies_for(hit, owed, methods, after, again=again)
         if found is None:
             kept_apart = [c for c in (references or {}).get(hit.release, ()) if (c.name, c.digest) not in reached]
+            emptied = not destroyed and has_nothing_left(hit, methods, after)
             why = _why_withdrawn(owed, asked=asked, built_on=gone, emptied=emptied)
             endings.append(_withdrawal(hit, kept_apart, why))
         else:

@@ -98,7 +98,7 @@ def remedies_for(
     *,
     again: Again,
 ) -> list[Step] | None:
-    """Return one step per affected component, or None where a component has no remedy that is strong enough.
+    """Return one step per affected component, or None where one has no remedy that is strong enough, or none is left.
 
     With them come the components that are only trained again, ``again``; what is trained comes after its inputs.
     """
@@ -106,6 +106,8 @@ def remedies_for(
     if method is None:
         return None
     target = {f"{hit.release}/{blueprint.name}": blueprint for blueprint in layout_of(method, hit.spec, shards)}
+    if not target:
+        return None
     steps = []
     for affected in hit.affected:
         step = _remedy(hit, affected.component, target.get(affected.component.name), owed, method)
