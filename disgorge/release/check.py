@@ -17,7 +17,7 @@ from disgorge.release.patterns import resolved
 from disgorge.release.train import change_of_code, contained, release_of, require_artifacts, shards_for
 from disgorge.training.code.known import KnownMethod
 from disgorge.training.make import there_already
-from disgorge.training.model_file import FUNCTION, columns_named, exposed_to
+from disgorge.training.model_file import FUNCTION, exposed_to
 from disgorge.training.runners.declared import declared, import_problems, method_of_model
 from lineage.catalog.catalog import Catalog
 from lineage.errors import LineageError
@@ -48,8 +48,12 @@ class ModelCheck:
     @property
     def columns(self) -> dict[str, str]:
         """The columns that the user's code sees, each with the field that it is of; none for other methods."""
-        fields = {name for each in self.shards_read for name in each.fields}
-        return dict(sorted(columns_named(self.spec, fields).items())) if self.blueprints else {}
+        if not self.blueprints or self.spec.method != FUNCTION:
+            return {}
+        named = {name: str(each["field"]) for name, each in self.said("columns", {}).items()}
+        others = named.pop("*", None) is not None or not named
+        fields = {name for each in self.shards_read for name in each.fields} if others else set()
+        return dict(sorted((named | {each: each for each in fields - {*named.values()}}).items()))
 
     @property
     def classes(self) -> Json:

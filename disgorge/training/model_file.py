@@ -175,32 +175,17 @@ def exposed_to(method: str, parameters: Mapping[str, Json]) -> tuple[str, ...]:
     return tuple(sorted({canonical_name(str(each)) for each in named})) if isinstance(named, list) else ()
 
 
-def columns_named(spec: ModelSpec, fields: Iterable[str]) -> dict[str, str]:
-    """Return the columns that the user's functions see of items with these fields, each with the field that it is of.
-
-    None of another method, which makes of them what it will.
-
-    >>> spec = ModelSpec("r", FUNCTION, (), (), parameters={"columns": {"label": "rating", "*": "*"}})
-    >>> columns_named(spec, ["rating", "text"])
-    {'label': 'rating', 'text': 'text'}
-    """
-    if spec.method != FUNCTION:
-        return {}
-    given = spec.parameters.get("columns", {})
-    named = {name: each if isinstance(each, str) else str(each["field"]) for name, each in given.items()}
-    others = named.pop("*", None) is not None or not named
-    taken = {*named.values()}
-    return named | {field: field for field in fields if others and field not in taken}
-
-
 def columns_seen(spec: ModelSpec, fields: Iterable[str]) -> tuple[str, ...]:
     """Return which fields of its items a model of the user's functions is shown when it answers about them.
 
-    None of a generator, which is asked for samples.
+    None of another method, which makes of them what it will, or of a generator, which is asked for samples.
     """
-    fields = tuple(fields)
-    shown = {field for name, field in columns_named(spec, fields).items() if name != "label"}
-    return () if spec.parameters.get("sample") else tuple(field for field in fields if field in shown)
+    if spec.method != FUNCTION or spec.parameters.get("sample"):
+        return ()
+    given = spec.parameters.get("columns", {})
+    named = {name: each if isinstance(each, str) else each["field"] for name, each in given.items()}
+    label, others = named.pop("label", "label"), not given or named.pop("*", None) is not None
+    return tuple(name for name in fields if name in named.values() or (others and name != label))
 
 
 def read_model_file(path: Path | str) -> ModelSpec:
