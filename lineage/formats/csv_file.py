@@ -99,7 +99,7 @@ def _table(
         if len(header) == 1 and delimiter is None and (other := re.search(r"[;|\t]", header[0])):
             named = "tab" if other[0] == "\t" else f"'{other[0]}'"
             raise BadInput(
-                f"{origin}: its header is one column, '{header[0][:60]!r:.62}', with {named} in it; say what stands "
+                f"{origin}: its header is one column, {header[0][:60]!r}, with {named} in it; say what stands "
                 f"between cells (--delimiter {named}, or --delimiter ',' if it is one column)"
             )
         if not as_it_is:
