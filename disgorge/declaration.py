@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from disgorge.errors import BadModel
-from disgorge.method import Declared, Offer
+from disgorge.method import Declared, Offer, unused_by
 from lineage.printable import printable
 from lineage.records import canonical, restore_json
 
@@ -28,7 +28,7 @@ _MOST = 1_000
 _NAME = 200
 _SENTENCE = 5_000
 """The most characters of a name, and of what is no name."""
-_OPTIONAL = ("libraries_of_kinds", "tolerance")
+_OPTIONAL = ("libraries_of_kinds", "unused", "tolerance")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -43,6 +43,7 @@ class Declaration:
     offers: tuple[Offer, ...]
     libraries: tuple[str, ...]
     libraries_of_kinds: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
     tolerance: tuple[float, float] | None = None
 
 
@@ -61,6 +62,7 @@ def declaration_of(method: Declared) -> Declaration:
         libraries_of_kinds={
             kind: tuple(modules) for kind, modules in getattr(method, "libraries_of_kinds", {}).items()
         },
+        unused=unused_by(method),
         tolerance=getattr(method, "tolerance", None),
     )
 
@@ -95,6 +97,7 @@ def _wrong(declared: Declaration) -> Iterator[str]:
         if not 1 <= len(text) <= _NAME or printable(text) != text:
             yield f"{name}: must be a line of 1 to {_NAME} printable characters"
     modules = (*declared.libraries, *(each for some in declared.libraries_of_kinds.values() for each in some))
+    modules += declared.unused
     lists = {"promises_not": declared.promises_not, "offers": declared.offers, "libraries": modules}
     for name, several in lists.items():
         if len(several) > _MOST:

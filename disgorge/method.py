@@ -469,6 +469,16 @@ def libraries_for(method: Declared, kind: str) -> tuple[str, ...]:
     return of_kinds.get(kind, method.libraries)
 
 
+def unused_by(method: Declared) -> tuple[str, ...]:
+    """Return the packages that a method's processes do without, though they are installed: its ``unused``, if any.
+
+    Some libraries load whatever optional package is there; one that a method does not use costs time, and stands in
+    the environment of what is trained.
+    """
+    unused: tuple[str, ...] = tuple(getattr(method, "unused", ()))
+    return unused
+
+
 def recipe_for(method: Declared, blueprint: Blueprint, digests: Mapping[tuple[str, str], str], spec: ModelSpec) -> Json:
     """Return the recipe: what is asked for when ``blueprint`` is made, inputs by digest.
 

@@ -82,10 +82,7 @@ def train_releases(
             ],
             runner,
         )
-        every = [
-            _asked(workspace, model.spec, made, last, shards, runner)
-            for model, made, last in zip(models, every, held, strict=True)
-        ]
+        every = _asked(workspace, models, every, held, shards, runner)
         for model, made, last in zip(models, every, held, strict=True):
             _release(workspace, model.spec, made, last, registrar or registry_or_none(workspace))
     for model, made in zip(models, every, strict=True):
@@ -104,12 +101,21 @@ def _may_be_trained(workspace: Workspace, spec: ModelSpec) -> Release | None:
 
 
 def _asked(
-    workspace: Workspace, spec: ModelSpec, made: Made, last: Release | None, shards: Mapping[str, Shard], runner: Runner
-) -> Made:
-    """Return what was made with its quality, unless it is what the release serves already."""
-    if last is not None and last.composition == made.composition.digest:
-        return made
-    return replace(made, quality=try_out(workspace, spec, made.composition, shards, runner))
+    workspace: Workspace,
+    models: Sequence[Model],
+    every: Sequence[Made],
+    held: Sequence[Release | None],
+    shards: Mapping[str, Shard],
+    runner: Runner,
+) -> list[Made]:
+    """Return what was made, each with its quality unless it is what its release serves already."""
+    new = {
+        made.composition.digest: (model.spec, made.composition)
+        for model, made, last in zip(models, every, held, strict=True)
+        if last is None or last.composition != made.composition.digest
+    }
+    quality = dict(zip(new, try_out(workspace, list(new.values()), shards, runner), strict=True)) if new else {}
+    return [replace(made, quality=quality.get(made.composition.digest)) for made in every]
 
 
 def _release(workspace: Workspace, spec: ModelSpec, made: Made, last: Release | None, registrar: Registrar) -> None:

@@ -2,13 +2,13 @@
 
 A confined process is asked, as in an examination: about a sample of the shards under ``evaluate``, or, where the model
 file names none, about a handful of training items, which shows that the model answers and not how well. A generator
-draws a few samples. It costs one process for each new composition.
+draws a few samples. It costs one process for each new composition, side by side.
 
 Measuring is no use of a shard: no component reads the answers, and no recipe names the items. A person who changes a
 model because of the number chose it on those shards, which ``chosen_on`` in the model file says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from disgorge.errors import BadModel, ExecutionFailed
@@ -16,7 +16,7 @@ from disgorge.evidence.quality import Quality
 from disgorge.examination.samples import HELD_OUT, Sample, sample
 from disgorge.method import ModelSpec
 from disgorge.training.answer import Draw
-from disgorge.training.ask import Answered, ask, question_about
+from disgorge.training.ask import Answered, ask_each, question_about
 from disgorge.training.recipe import Runner
 from disgorge.training.stored import read_items
 from lineage.records import Composition, Shard
@@ -27,24 +27,34 @@ _HANDFUL, _DRAWN = 16, 4
 
 
 def try_out(
-    workspace: Workspace, spec: ModelSpec, composition: Composition, shards: Mapping[str, Shard], runner: Runner
-) -> Quality:
-    """Return how good a composition is on held-out items.
+    workspace: Workspace, new: Sequence[tuple[ModelSpec, Composition]], shards: Mapping[str, Shard], runner: Runner
+) -> list[Quality]:
+    """Return how good each new composition is on its held-out items; they are asked side by side.
 
-    Raises :class:`ExecutionFailed`, with the place in the user's code, for one that raises or answers in a wrong shape,
+    Raises :class:`ExecutionFailed`, with the place in the user's code, where one raises or answers in a wrong shape,
     and :class:`BadModel` for evaluation shards that differ in their fields.
     """
-    held_out, asked = _items(workspace, spec, shards)
+    asked = [_items(workspace, spec, shards) for spec, _ in new]
+    questions = [question_about(workspace, composition, draw=Draw(_DRAWN)) for _, composition in new]
     try:
-        (answers,) = ask(runner, [question_about(workspace, composition, draw=Draw(_DRAWN))], [asked.items])
-        (answered,) = answers.sets
-        if failed := _failure(answered):
-            raise ExecutionFailed(failed)
+        answers = ask_each(runner, [(each, [of.items]) for each, (_, of) in zip(questions, asked, strict=True)])
     except ExecutionFailed as error:
-        raise type(error)(
-            f"{spec.release}@{spec.alias} is not released: the new model was asked once, and {error}; then run "
-            "`disgorge train` again (what was trained stays recorded)"
-        ) from error.__cause__
+        raise _not_released([spec for spec, _ in new], error) from error.__cause__
+    for (spec, _), each in zip(new, answers, strict=True):
+        if failed := _failure(each.sets[0]):
+            raise _not_released([spec], ExecutionFailed(failed))
+    return [_quality(each.sets[0], *items) for each, items in zip(answers, asked, strict=True)]
+
+
+def _not_released(specs: Sequence[ModelSpec], error: ExecutionFailed) -> ExecutionFailed:
+    names = ", ".join(f"{spec.release}@{spec.alias}" for spec in specs)
+    which = "is not released: the new model was" if len(specs) == 1 else "are not released: each new model was"
+    return type(error)(
+        f"{names} {which} asked once, and {error}; then run `disgorge train` again (what was trained stays recorded)"
+    )
+
+
+def _quality(answered: Answered, held_out: bool, asked: Sample) -> Quality:
     measures = {name: value for name, value in answered.measures.items() if isfinite(value)} if held_out else {}
     return Quality(measures, len(asked.items), asked.of, "" if measures else _unmeasured(answered, held_out=held_out))
 

@@ -4,7 +4,7 @@ An action changes the world only in ways that may be repeated, and returns the f
 :mod:`disgorge.removal.execute` for why that is enough to survive being killed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from disgorge.attestation.standing import Attested
@@ -175,7 +175,11 @@ def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
 
 
 def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:
-    component = _make(workshop, plan, step, case).components[-1]
+    """Train a part again, and beside it the release's other parts that are to be; their steps find what was made."""
+    done = case.done(plan.digest)
+    left = [each for each in _trained_again(plan, step.release) if each.id not in done]
+    made = _make(workshop, plan, step, case, only=[each.subject for each in left])
+    component = next(each for each in made.components if each.name == step.subject)
     untouched_part = step.detail_as(PartsDetail).untouched
     before = untouched_part or step.parts[0].component
     result = Retrained(before, component.digest, component.cost)
@@ -193,9 +197,14 @@ def _retrain(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResu
     return StepResult(result, [retired, ComponentFact(component)], notes=(unchanged,))  # one life ends, another begins
 
 
-def _make(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Made:
-    """Make a release from what the removal leaves: one part, which may be trained, or what the plan's steps made."""
-    workspace, part = workshop.workspace, step.subject if step.action is Action.RETRAIN else None
+def _trained_again(plan: Plan, release: str | None) -> list[Step]:
+    """Return the steps that train parts of a release again."""
+    return [step for step in plan.remedies if step.action is Action.RETRAIN and step.release == release]
+
+
+def _make(workshop: Workshop, plan: Plan, step: Step, case: Case, *, only: Collection[str] = ()) -> Made:
+    """Make a release from what the removal leaves; parts of the names in ``only`` may be trained."""
+    workspace = workshop.workspace
     with Catalog.of(workspace) as catalog:
         shards = {shard.name: shard for shard in catalog.shards()}
     before = _composition(workspace, _before(plan, step.release))
@@ -206,8 +215,7 @@ def _make(workshop: Workshop, plan: Plan, step: Step, case: Case) -> Made:
         workshop.runner,
         method=maker_of(workspace, before, code=code),
         shards=shards,
-        only=() if part is None else (part,),
-        up_to=part,
+        only=only,
         untouched=_untouched(workspace, plan, step.release, case),
     )
 
@@ -220,7 +228,7 @@ def _untouched(workspace: Workspace, plan: Plan, release: str | None, case: Case
     composition = _composition(workspace, _before(plan, release))
     steps = [step for step in plan.steps if step.action in CHANGED]
     retired = {(part.name, part.component) for step in steps for part in step.parts}
-    trained = {step.subject for step in steps if step.action is Action.RETRAIN and step.release == release}
+    trained = {each.subject for each in _trained_again(plan, release)}
     members = {(member.name, member.component) for member in composition.members}
     with Catalog.of(workspace) as catalog:
         live = {(each.name, each.digest): each for each in catalog.components()}
@@ -279,8 +287,7 @@ def _exactly_retrained(plan: Plan, release: str | None) -> frozenset[str] | None
     """Return the parts of a release that a plan retrains exactly; None where all that it does is exact."""
     if plan.guarantee is Guarantee.EXACT:
         return None
-    steps = [step for step in plan.remedies if step.action is Action.RETRAIN and step.release == release]
-    return frozenset(step.subject for step in steps if step.guarantee is Guarantee.EXACT)
+    return frozenset(each.subject for each in _trained_again(plan, release) if each.guarantee is Guarantee.EXACT)
 
 
 def _adopt(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:

@@ -93,18 +93,29 @@ def ask(
     *,
     code: Mapping[str, str] | None = None,
 ) -> tuple[Answers, ...]:
-    """Return what each model answers about the items, each in a process of its own.
+    """Return what each model answers about the same sets of items: see :func:`ask_each`."""
+    return ask_each(runner, [(question, given) for question in questions], code=code)
+
+
+def ask_each(
+    runner: Runner, asked: Sequence[tuple[Question, Sequence[Items]]], *, code: Mapping[str, str] | None = None
+) -> tuple[Answers, ...]:
+    """Return what each model answers about sets of items of its own, each in a process of its own, side by side.
 
     ``code`` is what a recipe says of local code, by which all of them answer: that of their parts by default.
     Raises :class:`~disgorge.errors.ExecutionFailed` for a process that fails, or answers what cannot be read.
     """
-    unnamed = tuple(items.unnamed() for items in given)
-    jobs = [
-        Job(_name(question), {"question": plain(question)} | dict(code or {}), 0, given=unnamed)
-        for question in questions
-    ]
-    found = {done.job.name: _read(done.job.name, done.answer, unnamed) for done in runner.run(jobs)}
-    return tuple(found[job.name] for job in jobs)
+    jobs = {
+        _name(question): Job(
+            _name(question),
+            {"question": plain(question)} | dict(code or {}),
+            0,
+            given=tuple(items.unnamed() for items in given),
+        )
+        for question, given in asked
+    }
+    found = {done.job.name: _read(done.job.name, done.answer, done.job.given) for done in runner.run(jobs.values())}
+    return tuple(found[_name(question)] for question, _ in asked)
 
 
 def laid_out(

@@ -14,7 +14,7 @@ from disgorge.attestation.checkpoints import delete_checkpoint
 from disgorge.attestation.record import attest_done
 from disgorge.errors import BadModel, ExecutionFailed
 from disgorge.evidence.quality import Quality
-from disgorge.layout import blueprint_name, component_name, layout_of, touched_by_removable
+from disgorge.layout import component_name, layout_of, touched_by_removable
 from disgorge.method import Blueprint, ModelSpec, libraries_for, recipe_for
 from disgorge.training.code.kept import keep_code, said_of
 from disgorge.training.code.known import KnownMethod
@@ -97,7 +97,6 @@ def making(
     shift: int = 0,
     recorded_as: str | None = None,
     only: Container[str] | None = None,
-    up_to: str | None = None,
     untouched: Mapping[str, Component] = NONE,
     stores: bool = True,
 ) -> "Making":
@@ -106,15 +105,12 @@ def making(
     ``method`` lays the model out, and its local code is stored and stands in the recipes; ``shards`` are those there
     are, by name. ``shift`` moves the seeds of removable parts and ``recorded_as`` the name
     the components are recorded under, for references. With ``only``, just the components of those names may be trained,
-    and :class:`ExecutionFailed` says which other one is missing. ``up_to`` leaves out all but that component, by
-    name, and those it needs. ``untouched`` are taken as they are, by name. Without ``stores`` the code is not stored.
-    The composition itself is not released.
+    and :class:`ExecutionFailed` says which other one is missing. ``untouched`` are taken as they are, by name. Without
+    ``stores`` the code is not stored. The composition itself is not released.
     """
     blueprints = layout_of(method, spec, shards)
     if shift:
         blueprints = reseeded(blueprints, spec, shift)
-    if up_to is not None:
-        blueprints = ancestry(blueprints, blueprint_name(spec.release, up_to))
     with Catalog.of(workspace) as catalog:
         live = {(component.name, component.digest): component for component in catalog.components()}
         artifacts = usable_artifacts(catalog, spec.artifact_names, of=spec.release)

@@ -78,8 +78,7 @@ with Workers(workspace, count=1, keeps=0.05) as workers:
     {}
 """
 TRAINING = (
-    "make(workspace, long_toy().spec, workers, method=declared('tangent_composition'), shards=live_shards(workspace), "
-    "up_to='backbone')"
+    "make(workspace, long_toy().spec, workers, method=declared('tangent_composition'), shards=live_shards(workspace))"
 )
 REMOVING = "carry(workspace, runner=workers, independent=lambda: Workers(workspace, count=1))"
 
@@ -165,19 +164,17 @@ def test_a_killed_training_goes_on_to_the_same_bits_and_its_checkpoint_goes(work
 
     said, steps = list[str](), list[int]()
     with Workers(workspace, count=1, say=said.append) as workers:
-        runner = Reporting(workers, steps.append)
-        (component,) = make(
-            workspace, spec, runner, method=declared(spec.method), shards=live_shards(workspace),
-            up_to="toy-tangent/backbone",
-        ).components  # fmt: skip
+        runner = Reporting(workers, lambda name, done: steps.append(done) if name == job.name else None)
+        made = make(workspace, spec, runner, method=declared(spec.method), shards=live_shards(workspace))
+    component = next(each for each in made.components if each.name == job.name)
     assert [each.partition(" of 20")[0] for each in said] == ["toy-tangent/backbone goes on from its checkpoint"]
     assert min(steps) > before  # what was done is not done again
     assert not list(file_of(workspace, job).parent.iterdir())
 
-    (fact,) = attested_facts(workspace)
-    made = open_attestation(workspace.objects.get(fact.attestation), trusted_keys(workspace))
-    assert (made.checkpoint, made.resumed, made.run) == (kept.digest, True, 1)
-    dependencies = made.statement()["predicate"]["buildDefinition"]["resolvedDependencies"]
+    (fact,) = (each for each in attested_facts(workspace) if each.component == component.digest)
+    run = open_attestation(workspace.objects.get(fact.attestation), trusted_keys(workspace))
+    assert (run.checkpoint, run.resumed, run.run) == (kept.digest, True, 1)
+    dependencies = run.statement()["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert f"urn:x-disgorge:checkpoint:{kept.digest}" in [each["uri"] for each in dependencies[:2]]
 
     anew = carried(workspace, replace(job, resumes=False), keeps=0.2)  # the run that shows equal bits
@@ -211,14 +208,14 @@ def test_a_killed_removal_goes_on_from_where_its_retraining_stood(tmp_path: Path
 
 @dataclass
 class Reporting:
-    """A runner that says which steps are reported."""
+    """A runner that says which steps of which job are reported."""
 
     workers: Workers
-    saw: Callable[[int], None]
+    saw: Callable[[str, int], None]
 
     def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
         """Yield each job as it is done."""
-        return self.workers.run(jobs, on_progress=lambda name, done, total: self.saw(done), **how)
+        return self.workers.run(jobs, on_progress=lambda name, done, total: self.saw(name, done), **how)
 
     def close(self) -> None:
         """Close the workers."""

@@ -74,6 +74,41 @@ def test_one_person_costs_one_component_and_is_gone_from_the_store(workspace: Wo
     assert done == [step.id for step in plan.steps], "a fact each"
 
 
+class Batches(InProcessRunner):
+    """Notes which components are trained side by side, and stops a removal at one of them."""
+
+    def __init__(self, workspace: Workspace, *, stops_at: str = "") -> None:
+        super().__init__(workspace)
+        self.trained: list[list[str]] = []
+        self._stops_at = stops_at
+
+    def run(self, jobs: Iterable[Job], *, on_progress: OnProgress = unseen, **how: Any) -> Iterator[Done]:
+        """Yield each job as it is done."""
+        jobs = list(jobs)
+        if names := [job.name for job in jobs if trains(job.recipe)]:
+            self.trained.append(names)
+        for done in super().run(jobs, on_progress=on_progress, **how):
+            if done.job.name == self._stops_at:
+                raise KeyboardInterrupt
+            yield done
+
+
+def test_what_a_removal_trains_again_of_a_release_is_trained_side_by_side(workspace: Workspace) -> None:
+    """Each part has its step all the same, and what was trained before a kill is not trained again."""
+    persons = [toys.person(workspace, shard, 1) for shard in ("shard-1", "shard-2", "shard-3")]
+    plan = toys.granted_plan(workspace, persons)
+    parts = [f"{toys.RELEASE}/mean/shard-{number}" for number in (1, 2, 3)]
+    assert sorted(step.subject for step in plan.steps if step.action is Action.RETRAIN) == parts
+    killed, resumed = Batches(workspace, stops_at=parts[1]), Batches(workspace)
+    with pytest.raises(KeyboardInterrupt):
+        toys.carry(workspace, runner=killed)
+    assert list(map(sorted, killed.trained)) == [parts]
+    assert toys.carry(workspace, runner=resumed).verdict == "certified"
+    assert list(map(sorted, resumed.trained[:1])) == [parts[1:]]
+    done = [fact.body["step"] for fact in workspace.ledger.facts("step") if fact.body["plan"] == plan.digest]
+    assert done == [step.id for step in plan.steps], "a fact each"
+
+
 def test_an_unapproved_plan_is_not_executed(workspace: Workspace) -> None:
     toys.granted_plan(workspace, [Selector("shard", "shard-2")])
     head = workspace.ledger.lineage_head()

@@ -68,6 +68,8 @@ class CompartmentalDiffusion:
         "diffusers.schedulers.scheduling_ddim",
     )
     libraries_of_kinds: Mapping[str, tuple[str, ...]] = dict.fromkeys(("router", "posterior"), ("numpy", "torch"))
+    unused: tuple[str, ...] = ("accelerate", "peft", "scipy", "transformers")
+    """diffusers loads them where they are installed, which takes longer than loading diffusers itself."""
     citation = (
         "A. Golatkar, A. Achille, A. Swaminathan, S. Soatto, Training Data Protection with Compositional Diffusion"
         " Models, arXiv:2308.01937"

@@ -64,12 +64,14 @@ class Box:
         *,
         variables: Mapping[str, str],
         imports: Sequence[str],
+        without: Sequence[str] = (),
         gpu: bool = False,
         exposed: Sequence[str] = (),
     ) -> None:
         """Start it. Without a ``workspace`` it is given no data, and only code to load.
 
-        ``exposed`` are installed packages, by name, whose data files it may read.
+        ``without`` are packages that it acts as if they were not installed, ``exposed`` those whose data files it may
+        read, by name.
         """
         self.stage = Stage(workspace)
         self.reached = with_gpu(reached) if gpu else reached
@@ -86,6 +88,7 @@ class Box:
             "landlock": reached.level is Level.LANDLOCK,
             "gpu": gpu,
             "imports": list(imports),
+            "without": list(without),
         }
         job = ("-m", WORKER, json.dumps(told), str(os.getpid()))  # the last word names this program to people
         try:

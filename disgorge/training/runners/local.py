@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from disgorge.errors import ExecutionFailed, KernelsDiffer
-from disgorge.method import libraries_for
+from disgorge.method import libraries_for, unused_by
 from disgorge.training.code.distributions import distributions_used, require_installed
 from disgorge.training.code.kept import refuse_unnamed
 from disgorge.training.code.known import KnownMethod
@@ -182,7 +182,8 @@ class Workers:
         require_installed(exposed := _exposed(order))
         variables = chosen() if job.variables is None else job.variables
         on_gpu = device_of(job.recipe) == DEVICE and not lacking()
-        return _Setting(tuple(sorted(variables.items())), _libraries(order), on_gpu, exposed)
+        without = unused_by(order.method) if order.method else ()
+        return _Setting(tuple(sorted(variables.items())), _libraries(order), without, on_gpu, exposed)
 
     def _take(self, setting: "_Setting") -> Box:
         for place, (of, box) in enumerate(self._waiting):
@@ -200,9 +201,14 @@ class Workers:
         self._waiting += [(setting, self._start(setting)) for setting in wanted]
 
     def _start(self, setting: "_Setting") -> Box:
-        variables, imports = dict(setting.variables), setting.imports
         return Box(
-            self.workspace, reached(), variables=variables, imports=imports, gpu=setting.gpu, exposed=setting.exposed
+            self.workspace,
+            reached(),
+            variables=dict(setting.variables),
+            imports=setting.imports,
+            without=setting.without,
+            gpu=setting.gpu,
+            exposed=setting.exposed,
         )
 
     def _let_go(self, order: "_Order") -> None:
@@ -216,11 +222,12 @@ class Workers:
 class _Setting:
     """What a process is started with: the variables that steer kernels, the libraries it loads, a GPU or none.
 
-    ``exposed`` are the installed packages whose data files it may read.
+    ``without`` are installed packages that it does without, ``exposed`` those whose data files it may read.
     """
 
     variables: tuple[tuple[str, str], ...]
     imports: tuple[str, ...]
+    without: tuple[str, ...]
     gpu: bool
     exposed: tuple[str, ...]
 

@@ -61,6 +61,7 @@ def main(told: Mapping[str, Any]) -> None:
     """Get ready, carry one order out, and end at once: nothing that a job registered to run later runs."""
     answers = _take_standard_output()
     processor()  # read before this process is confined
+    sys.modules.update(dict.fromkeys(told["without"]))  # an import of None says that it is not there
     preload((*_EVERY_JOB, *told["imports"]))
     confined = bool(told["landlock"]) and confine(Path(told["folder"]), hidden=Path(told["hidden"]), gpu=told["gpu"])
     say = _Voice(answers)

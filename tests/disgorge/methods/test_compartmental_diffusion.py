@@ -4,6 +4,8 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,16 @@ import pytest
 import torch
 
 from disgorge.errors import BadModel
-from disgorge.method import Items, Part
+from disgorge.method import Items, Part, recipe_for
 from disgorge.methods.compartmental_diffusion import METHOD, density, mixture, network
 from disgorge.methods.compartmental_diffusion.settings import DETERMINING, Settings
 from disgorge.methods.shared.settings import read_settings
 from disgorge.methods.shared.settings import recorded as in_recipe
+from disgorge.training.recipe import Job
+from disgorge.training.runners.local import Workers
+from lineage.workspace import Workspace
 from tests.disgorge.methods.taught import Taught, assembled, digests, recorded, taught, train
+from tests.toys import live_shards, populate
 
 ALPHA_SIGMA = [(0.999, 0.045), (0.9, 0.436), (0.5, 0.866), (0.1, 0.995), (1e-4, 1.0)]
 """Points of a variance-preserving schedule, from hardly noised to noise."""
@@ -310,6 +316,19 @@ def test_what_routes_is_trained_without_diffusers() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["5", "False"]
+
+
+def test_packages_that_diffusers_would_load_and_this_method_does_not_use_are_left_out(tmp_path: Path) -> None:
+    """Loading them takes a process longer than diffusers itself; what a part was made with would name them."""
+    assert all(map(find_spec, METHOD.unused)), "installed here, or nothing is shown"
+    workspace, toy = Workspace.init(tmp_path / "workspace"), METHOD.toy(3)
+    populate(workspace, toy, tmp_path / "sources")
+    shards = live_shards(workspace)
+    backbone = next(each for each in METHOD.layout(toy.spec, shards) if each.kind == "backbone")
+    recipe = recipe_for(METHOD, backbone, {("shard", name): shard.digest for name, shard in shards.items()}, toy.spec)
+    with Workers(workspace, count=1) as workers:
+        (done,) = workers.run([Job(backbone.name, recipe, backbone.steps)])
+    assert done.environment["distributions"].keys() & {"torch", "diffusers", *METHOD.unused} == {"torch", "diffusers"}
 
 
 def test_defaults_hold() -> None:
