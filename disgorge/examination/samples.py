@@ -17,7 +17,7 @@ from lineage.activity import activity
 from lineage.records import Shard
 from lineage.workspace import Workspace
 
-RETAINED, HELD_OUT, REMOVED = 512, 256, 2_000
+RETAINED, HELD_OUT, REMOVED = 256, 256, 2_000
 """Items asked about at the most, of each kind."""
 
 

@@ -26,7 +26,7 @@ varies with its seed more than with any one item; near 0 all models predict alik
 SCORE_SEED = 20_230_807
 """Seed of the noise in :meth:`CompartmentModel.scores`: one noise image a level, the same for every item."""
 
-_ITEMS_AT_ONCE = 64
+_ITEMS_AT_ONCE = 128
 """Items scored in one pass: what a pass holds in memory grows with them."""
 
 

@@ -29,10 +29,9 @@ def train_backbone(settings: Settings, core: Items, progress: Progress, checkpoi
     images = to_network(core, settings.peak)  # (items, channels, height, width)
     with network.reproducible(seed_of(settings.seed, "backbone", core.shard)) as generator:
         unet = network.build_unet(settings.channels, (images.shape[1], images.shape[2], images.shape[3]))
-        weights = dict(unet.named_parameters())
         _fit(
-            weights,
-            lambda noised, levels: network.predict(unet, weights, noised, levels),
+            dict(unet.named_parameters()),
+            lambda noised, levels: unet(noised, levels, return_dict=False)[0],
             lambda: _some(images, settings.batch, generator),
             settings.backbone_steps,
             settings.backbone_rate,
