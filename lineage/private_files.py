@@ -195,6 +195,15 @@ class LetIn:
     rows: dict[str, list[str]]
 
 
+@dataclass(frozen=True)
+class Erased:
+    """Keyed marks of erased persons, and of source and key of erased rows, and the likenesses of these."""
+
+    persons: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    likenesses: list[str] = field(default_factory=list)
+
+
 _RESTORE = "restore it from a backup of the private folder"
 REQUESTS = PrivateFile(
     "requests/*.json",
@@ -234,13 +243,19 @@ LET_IN = PrivateFile(
     f"so which withdrawn items were let in again is not known; {_RESTORE}, or delete it and let them in again",
     sealed=True,
 )
+ERASED = PrivateFile(
+    "erased.json",
+    Erased,
+    f"so whether an erased person comes back is not known; {_RESTORE}, or delete it to go on without",
+    sealed=True,
+)
 DVC_KEPT = PrivateFile(
     "dvc.json",
     dict[str, dict[str, list[str]]],
     f"so what DVC kept of what was purged is not known; {_RESTORE}, or delete it and look in DVC's cache yourself",
 )
 """What DVC may keep, by the digest of a shard or object: hashes, by how they are known."""
-KINDS: tuple[PrivateFile[Any], ...] = (REQUESTS, ADDED, HOLDS, WITHDRAWN, SOURCES, PAGES, LET_IN, DVC_KEPT)
+KINDS: tuple[PrivateFile[Any], ...] = (REQUESTS, ADDED, HOLDS, WITHDRAWN, SOURCES, PAGES, LET_IN, ERASED, DVC_KEPT)
 """Every kind there is: what the audit looks at."""
 
 

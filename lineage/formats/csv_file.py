@@ -124,9 +124,16 @@ def _table(
         ) from problem
     if not header:
         raise BadInput(f"{origin}: is empty; the first line names the columns")
+    if header[0] == "" and "Unnamed: 0" not in header and _counts([line[0] for line in lines]):
+        header[0] = "Unnamed: 0"  # as pandas calls it, which wrote it
     if "" in header:
         raise BadInput(f"{origin}: column {header.index('') + 1} has no name; name it in the first line")
     return header, lines, numbers
+
+
+def _counts(cells: list[str]) -> bool:
+    """Whether cells are the numbers of their rows, from 0."""
+    return cells == [str(number) for number in range(len(cells))]
 
 
 def _values(name: str, cells: list[str], rows: tuple[str, ...], origin: str, kind: str | None) -> NDArray[Any]:

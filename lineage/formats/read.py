@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_INDEXES = frozenset(("Unnamed: 0", "__index_level_0__"))
+"""What pandas calls an index that has no name: in CSV, read again, and in Parquet."""
 _GUESSED = {
     True: "the values of '{0}' are read as ids: each writing is another person (--subject-name {0} for names)",
     False: "the values of '{0}' are read as names: case and spaces do not count (--subject-id {0} for ids)",
@@ -107,7 +109,11 @@ def read_file(
         columns = _columns(
             path, choice, encoding=encoding, delimiter=delimiter, limit=limit, whole=whole, in_place=in_place
         )
-        return settle(columns, by_id=by_id)
+        index = _index_of_pandas(columns) if fields is None else ""
+        columns = replace(columns, content={name: array for name, array in columns.content.items() if name != index})
+        taken = settle(columns, by_id=by_id)
+        said = (f"'{index}' counts the rows, as an index of pandas does, and is left out",) if index else ()
+        return replace(taken, notes=(*said, *taken.notes))
 
 
 def read_again(
@@ -253,6 +259,15 @@ def settle(columns: Columns, *, by_id: bool | None = None) -> Intake:
         by_id=bool(by_id),
         notes=tuple(notes),
     )
+
+
+def _index_of_pandas(columns: Columns) -> str:
+    """Return the column that pandas wrote beside the others to count the rows, "" where there is none."""
+    for name in _INDEXES & columns.content.keys() if len(columns.content) > 1 else ():
+        array = columns.content[name]
+        if array.ndim == 1 and array.dtype.kind in "iu" and bool((array == np.arange(len(array))).all()):
+            return name
+    return ""
 
 
 def _doubtful_roles(columns: Columns, content: "Arrays") -> Iterator[str]:
