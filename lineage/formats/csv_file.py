@@ -13,7 +13,7 @@ around them, and where the header has a space after each comma, cells are too.
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ _WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 """A first line by which Excel is told what stands between cells."""
+_EXACT = 2**53
+"""Whole numbers below are floats too."""
 _NO_NUMBER = re.compile(r"|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -57,15 +59,28 @@ def read_csv(
     settled = choice.settle(header, origin)
     rows = tuple(f"line {number}" for number in numbers)
     cells = {name: [line[place] for line in lines] for place, name in enumerate(header)}
+    content = {name: _values(name, cells[name], rows, origin, (kinds or {}).get(name)) for name in settled.fields or ()}
     return Columns(
         origin=origin,
-        content={
-            name: _values(name, cells[name], rows, origin, (kinds or {}).get(name)) for name in settled.fields or ()
-        },
+        content=content,
         text={role: tuple(cell or None for cell in cells[name]) for role, name in settled.roles().items()},
         rows=rows,
         roles=settled.roles(),
+        notes=tuple(_written_alike(content, cells)),
     )
+
+
+def _written_alike(content: Mapping[str, NDArray[Any]], cells: Mapping[str, list[str]]) -> Iterator[str]:
+    """Yield which fields hold one number in two writings."""
+    for name, values in content.items():
+        if values.dtype.kind not in "if" or len(written := {*cells[name]}) == len(np.unique(values)):
+            continue
+        first: dict[float, str] = {}
+        for cell in sorted(written):
+            other = first.setdefault(float(cell), cell) if _NUMBER.fullmatch(cell) else cell
+            if other != cell:
+                yield f"'{name}': {other} and {cell} are one number; save the column as text if the writing counts"
+                break
 
 
 def _decoded(path: Path, encoding: str) -> str:
@@ -165,5 +180,6 @@ def _numbers(cells: list[str]) -> NDArray[Any]:
         if -(2**63) <= min(whole) and max(whole) < 2**63:
             return np.array(whole, np.int64)
     elif not any(_WHOLE.fullmatch(cell) is None and cell.lstrip("+-").isdigit() for cell in cells):
-        return np.array([float(cell) for cell in cells], np.float64)
+        if all(abs(int(cell)) < _EXACT for cell in cells if _WHOLE.fullmatch(cell)):
+            return np.array([float(cell) for cell in cells], np.float64)
     return as_text("", cells)  # numbers that 64 bits cannot hold exactly stay as they are written

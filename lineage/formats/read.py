@@ -238,6 +238,7 @@ def settle(columns: Columns, *, by_id: bool | None = None) -> Intake:
                 content[name] = array.copy()
                 content[name][empty] = np.nan  # one sign and payload: those are bytes, and so in a digest
     text, notes = _as_meant(columns.text)
+    notes = [*columns.notes, *notes]
     nothing = (None,) * items
     notes += _doubtful_roles(columns, content)
     subjects = text.get("subject", nothing)
