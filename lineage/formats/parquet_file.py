@@ -166,7 +166,8 @@ def _texts(column: Any, name: str, origin: str, limit: int) -> list[str | None]:
         needed += (pc.sum(lengths).as_py() or 0) if lengths is not None else chunk.nbytes
     if needed > limit:
         raise too_large(origin, needed, limit)
-    texts: list[str | None] = column.to_pylist()
+    plain = column.cast(kind) if pa.types.is_dictionary(column.type) else column
+    texts: list[str | None] = plain.to_numpy(zero_copy_only=False).tolist()  # several times faster than to_pylist
     return texts
 
 
