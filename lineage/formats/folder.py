@@ -2,7 +2,7 @@
 
 The key is the file's path within the folder. If the files lie in sub-folders, the name of the sub-folder is the item's
 ``label``. Files and folders whose names begin with a dot are left alone; any other file must be of the one kind that
-the folder holds, so that nothing is skipped in silence. Pictures are taken as their pixels, without their EXIF data.
+the folder holds, so that nothing is skipped in silence. Pictures are taken as their pixels (:mod:`.picture`).
 
 Taken ``whole``, files may be of any kind and size: an item is a ``file``, its bytes, and its ``suffix``, such as
 ``.wav``, which tells its format.
@@ -12,6 +12,7 @@ refused, unless it leads into a cache of DVC, which is where DVC's own links lea
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,10 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.errors import BadInput, LineageError
+from lineage.errors import BadInput
 from lineage.formats.columns import Choice, Columns, Text
 from lineage.formats.npz_file import parse_npy
+from lineage.formats.picture import read_picture
 from lineage.formats.stand_ins import refuse_stand_in, refuse_unfetched
+from lineage.plural import counted
 from lineage.storage.content import as_objects, as_text
 from lineage.storage.size_limits import too_large
 
@@ -31,8 +34,6 @@ _SUFFIXES = {
     ".png": "image", ".jpg": "image", ".jpeg": "image", ".bmp": "image", ".gif": "image", ".tif": "image",
     ".tiff": "image", ".webp": "image", ".pgm": "image", ".ppm": "image", ".npy": "array", ".txt": "text",
 }  # fmt: skip
-_FOR_TRAINING = {"1": "L", "P": "RGB", "PA": "RGBA"}
-"""Modes whose numbers are not brightness (bits, places in a palette), and what they are turned into."""
 
 
 def read_folder(
@@ -64,11 +65,12 @@ def read_folder(
     settled = choice.settle(columns, origin)
     if any(labels) and not all(labels) and "label" in (*(settled.fields or ()), *settled.roles().values()):
         raise BadInput(f"{keys[labels.index('')]}: lies beside sub-folders of {origin}; put it into one, as its label")
+    applied = Counter[str]()
     if whole:
         content = {kind: _whole(files, limit, in_place=in_place)}
         content["suffix"] = as_text("suffix", [file.suffix.lower() for file in files])
     else:
-        content = {kind: _texts(files, keys, limit) if kind == "text" else _stacked(files, keys, kind, limit)}
+        content = {kind: _texts(files, keys, limit) if kind == "text" else _stacked(files, keys, kind, limit, applied)}
     if any(labels):
         content["label"] = as_text("label", labels)
     text: dict[str, Text] = {}
@@ -76,7 +78,9 @@ def read_folder(
         if name == kind:
             raise BadInput(f"{origin}: '{name}' cannot be the {role}; in a folder that can be 'key' or 'label'")
         text[role] = tuple({"key": keys, "label": labels}[name] if name != "suffix" else content[name].tolist())
-    return Columns(origin, {name: content[name] for name in settled.fields or ()}, text, tuple(keys))
+    notes = tuple(f"{counted(times, 'picture')} {rule}" for rule, times in applied.items())
+    taken = {name: content[name] for name in settled.fields or ()}
+    return Columns(origin, taken, text, tuple(keys), notes=notes)
 
 
 def _files(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
@@ -131,13 +135,18 @@ def _kind(files: list[Path]) -> str:
     return first
 
 
-def _stacked(files: list[Path], keys: list[str], kind: str, limit: int) -> NDArray[Any]:
-    """Return the files' arrays in one, shape (items, ...)."""
+def _stacked(files: list[Path], keys: list[str], kind: str, limit: int, applied: Counter[str]) -> NDArray[Any]:
+    """Return the files' arrays in one, shape (items, ...), and count the rules ``applied`` to pictures."""
     arrays: list[NDArray[Any]] = []
     for file, key in zip(files, keys, strict=True):
         if kind == "array" and file.stat().st_size > limit:
             raise too_large(str(file), file.stat().st_size, limit)
-        array = parse_npy(file.read_bytes(), str(file)) if kind == "array" else _pixels(file, limit)
+        if kind == "array":
+            array = parse_npy(file.read_bytes(), str(file))
+        else:
+            picture = read_picture(file, limit)
+            array = picture.pixels
+            applied.update(picture.rules)
         first = arrays[0] if arrays else array
         if array.shape != first.shape or array.dtype != first.dtype:
             raise BadInput(
@@ -158,30 +167,6 @@ def _whole(files: list[Path], limit: int, *, in_place: bool) -> NDArray[Any]:
     if total > limit:
         raise too_large(str(files[0].parent), total, limit)
     return as_objects([file.read_bytes() for file in files])
-
-
-def _pixels(file: Path, limit: int) -> NDArray[Any]:
-    """Return a picture's pixels, shape (height, width) or (height, width, channels)."""
-    try:
-        from PIL import Image  # read on use: most shards are not folders of pictures
-    except ImportError as problem:
-        raise LineageError(f"{file}: reading pictures needs Pillow; pip install 'disgorge[images]'") from problem
-    import warnings
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of size, which is checked here, and of odd metadata, which is not kept
-            with Image.open(file) as picture:
-                needed = picture.width * picture.height * 4  # bytes: no mode kept here has more than four a pixel
-                if needed > limit:
-                    raise too_large(str(file), needed, limit)
-                if getattr(picture, "n_frames", 1) > 1:
-                    raise BadInput(f"{file}: holds several pictures; save each as a file of its own")
-                return np.asarray(picture.convert(_FOR_TRAINING.get(picture.mode, picture.mode)))
-    except BadInput:
-        raise
-    except Exception as problem:  # Pillow's decoders raise nearly anything for a damaged file
-        raise BadInput(f"{file}: not a picture, or a damaged one; replace it or move it out") from problem
 
 
 def _texts(files: list[Path], keys: list[str], limit: int) -> NDArray[Any]:
