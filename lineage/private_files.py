@@ -149,12 +149,17 @@ class WithdrawnItems:
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """How a file or folder was read: kinds of fields, encoding and delimiter of text, whether files are whole."""
+    """How a file or folder was read: kinds of fields, how text is encoded and divided, and whether files are whole.
+
+    ``decimal`` stands before the fraction of a number, ``missing`` tells that nulls were kept.
+    """
 
     kinds: dict[str, str]
     encoding: str
     whole: bool
     delimiter: str | None = None
+    decimal: str | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

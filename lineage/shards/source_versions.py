@@ -8,6 +8,7 @@ read as other types than the shard's counts as holding nothing; of a folder only
 for.
 """
 
+import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from lineage.dvc.storage import Stores, md5_of
 from lineage.errors import LineageError
+from lineage.formats.parquet_file import is_table_folder, partition_of, table_files
 from lineage.formats.read import read_file
 from lineage.private_files import FileReading, SourceFile
 from lineage.shards.files import shard_rows
@@ -60,7 +62,7 @@ def versions_of(
                 where = path if md5 == here else stores.local_path(md5)
                 if where is None:
                     versions.unknown[md5] = path
-                elif (holds := _holds(where, path.name, recorded, fields.get(name, ()), items, source)) is None:
+                elif (holds := _holds(where, file or path.name, recorded, fields.get(name, ()), items, source)) is None:
                     versions.unread[md5] = path
                 elif holds:
                     versions.holding.add(md5)
@@ -94,7 +96,9 @@ def _keys(workspace: Workspace, shards: Collection[str], items: Collection[str])
 def _files(source: SourceFile, items: Collection[str], keys: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield the files that hold items, "" for the source itself, with the SHA-256 of the whole file or ""."""
     names = {name: digest for name, _, digest in source.files}
-    if source.in_place is not None:
+    if source.path.is_dir() and is_table_folder(source.path):  # rows of every file there are its items
+        yield from ((file.relative_to(source.path).as_posix(), "") for file in table_files(source.path))
+    elif source.in_place is not None:
         yield from ((name, "") for name in dict.fromkeys(files_to_delete(source, items)))
     elif set(names) == {""}:
         yield "", ""
@@ -113,7 +117,8 @@ def _holds(
 ) -> bool | None:
     """Whether a version is the recorded file, or a table with one of the items; None for one that cannot be read.
 
-    It is read under its own name, as the shard was as far as that is known.
+    It is read under its own name, as the shard was as far as that is known: of a folder of Parquet files with the names
+    of the folders that it lies in, which may be columns.
     """
     if recorded:
         return sha256_of(path) == recorded
@@ -122,11 +127,17 @@ def _holds(
     try:
         with tempfile.TemporaryDirectory() as folder:
             link = Path(folder, name)
-            link.symlink_to(path.absolute())
+            link.parent.mkdir(parents=True, exist_ok=True)
+            partition = partition_of(name)
+            if partition:
+                shutil.copyfile(path, link)  # a link that leads out of a folder is not read
+            else:
+                link.symlink_to(path.absolute())
             reading = source.in_place or FileReading({}, "utf-8", whole=False)
             content = read_file(
-                link, fields=tuple(fields) or None, encoding=reading.encoding, delimiter=reading.delimiter
-            ).content
+                Path(folder) if partition else link, fields=tuple(fields) or None, encoding=reading.encoding,
+                delimiter=reading.delimiter, decimal=reading.decimal, missing=reading.missing,
+            ).content  # fmt: skip
         return not set(items).isdisjoint(item_digests(content))
     except (LineageError, OSError):
         return None
