@@ -60,11 +60,11 @@ def read_whole(path: Path, limit: int) -> bytes:
 
 
 @contextmanager
-def written(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write uncompressed bytes into, which are compressed as its suffix says."""
+def written(path: Path, like: Path) -> Iterator[BinaryIO]:
+    """Open a file to write uncompressed bytes into, which are compressed as the suffix of ``like`` says."""
     import pyarrow as pa
 
-    with pa.output_stream(str(path), compression=_codec(path)) as stream:
+    with pa.output_stream(str(path), compression=_codec(like)) as stream:
         yield cast(BinaryIO, stream)
 
 

@@ -72,13 +72,13 @@ def _csv(path: Path, out: Path, gone: frozenset[int], *, encoding: str, delimite
         if row in gone:
             start = next(line for line in range(before, end) if lines[line].strip("\r\n"))  # empty ones before it stay
             left_out.update(range(start, end))
-    with written(out) as stream:
+    with written(out, path) as stream:
         stream.write("".join(line for number, line in enumerate(lines) if number not in left_out).encode(encoding))
 
 
 def _json_lines(path: Path, out: Path, gone: frozenset[int]) -> None:
     row = 0
-    with opened(path) as source, written(out) as stream:
+    with opened(path) as source, written(out, path) as stream:
         for line in source:
             is_item = bool(line.removeprefix(codecs.BOM_UTF8).strip())
             if not (is_item and row in gone):
