@@ -52,6 +52,8 @@ class ArrowColumns:
 
     def content(self, column: Any, name: str, kind: str | None = None) -> NDArray[Any]:
         """Return a column as a field, shape (items, ...); ``kind`` is what it was when it was read before."""
+        if pa.types.is_null(column.type) and kind == "str":
+            column = column.cast(pa.string())
         if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
             column = column.cast(column.type.value_type)
         if pa.types.is_struct(column.type) and {"bytes"} <= {each.name for each in column.type} <= {"bytes", "path"}:
@@ -129,7 +131,7 @@ class ArrowColumns:
             if shape[-1] == 0:
                 break
         if pa.types.is_null(whole.type) and items:
-            if not self.missing:
+            if not self.missing and kind is None:
                 raise BadInput(
                     f"{self.origin}: field '{name}' has no value in any row; leave it out (--fields), or give it a type"
                 )

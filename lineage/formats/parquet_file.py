@@ -69,13 +69,13 @@ def read_parquet(
     origin, is_folder = str(path), path.is_dir()
     files = table_files(path) if is_folder else [path]
     partitions = [partition_of(file.relative_to(path).as_posix()) for file in files]
-    names = _names(files, partitions, limit, origin)
+    names, counts = _names(files, partitions, limit, origin)
     settled = choice.settle(names, origin)
     wanted = dict.fromkeys([*(settled.fields or ()), *settled.roles().values()])
     tables = [_read(file, [name for name in wanted if name not in partitions[0]]) for file in files]
     rows, cells = tuple[str, ...](), dict[str, list[str]]()
     if is_folder:
-        lengths = [(file, told, len(table)) for file, told, table in zip(files, partitions, tables, strict=True)]
+        lengths = list(zip(files, partitions, counts, strict=True))
         rows = tuple(f"{file.relative_to(path)}: row {row}" for file, _, count in lengths for row in range(count))
         cells = {name: [told[name] for _, told, count in lengths for _ in range(count)] for name in partitions[0]}
         _refuse_other_types(tables, files)
@@ -97,22 +97,24 @@ def read_parquet(
     return Columns(origin, content, text, rows, settled.roles(), tuple(read.notes), in_tables=is_folder)
 
 
-def _names(files: Sequence[Path], partitions: Sequence[Mapping[str, str]], limit: int, origin: str) -> list[str]:
-    """Return the columns, which every file has; ``BadInput`` for one that has others, and for too much in all."""
-    names, needed, items = list[str](), 0, 0
+def _names(
+    files: Sequence[Path], partitions: Sequence[Mapping[str, str]], limit: int, origin: str
+) -> tuple[list[str], list[int]]:
+    """Return the columns, which every file has, and the rows of each; ``BadInput`` for others, and for too much."""
+    names, needed, counts = list[str](), 0, list[int]()
     for file, told in zip(files, partitions, strict=True):
         with _parquet(file), pq.ParquetFile(file) as opened:
             own = [name for name in opened.schema_arrow.names if name not in told]
             needed += _declared(opened.metadata)
-            items += opened.metadata.num_rows
+            counts.append(opened.metadata.num_rows)
         if needed > limit:
             raise too_large(origin, needed, limit)
-        check_items(origin, items, limit)
+        check_items(origin, sum(counts), limit)
         here = [*own, *told]
         names = names or here
         if odd := sorted(({*here} ^ {*names}) | (told.keys() ^ partitions[0].keys())):
             raise BadInput(f"{file}: column '{odd[0]}' is not in every file of the folder; write all with the same")
-    return names
+    return names, counts
 
 
 def _read(file: Path, names: list[str]) -> Any:

@@ -101,7 +101,8 @@ def _npz(path: Path, out: Path, gone: frozenset[int]) -> None:
 def _parquet(path: Path, out: Path, gone: Collection[int]) -> None:
     with pq.ParquetFile(path) as source:
         groups = source.metadata.num_row_groups
-        codec = source.metadata.row_group(0).column(0).compression if groups and source.metadata.num_columns else "NONE"
+        codec = source.metadata.row_group(0).column(0).compression if groups and source.metadata.num_columns else ""
+        codec = {"": "NONE", "UNCOMPRESSED": "NONE"}.get(codec, codec)
         with pq.ParquetWriter(out, source.schema_arrow, compression=codec) as writer:
             row = 0
             for group in range(groups):
