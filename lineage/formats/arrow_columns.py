@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.formats.columns import BY, Text, fit_floats, too_long_beside_empty
-from lineage.plural import counted
 from lineage.storage.content import as_objects, as_text
 from lineage.storage.size_limits import too_large
 
@@ -95,7 +94,7 @@ class ArrowColumns:
             why = "; text holds no null, and an empty text is not one"
             raise self._empty(texts.index(None), name, why, or_keep=_OR_KEEP)
         if empty:
-            self.notes.append(f"'{name}' has no value in {counted(empty, 'item')}: it is the empty text there")
+            self.notes.append(f"'{name}' has no value in {empty} of {len(texts)} items: it is the empty text there")
         return [text or "" for text in texts]
 
     def _json(self, whole: Any, name: str) -> NDArray[Any]:

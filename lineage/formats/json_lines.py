@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from lineage.errors import BadInput
 from lineage.formats.arrow_columns import ArrowColumns
-from lineage.formats.columns import Choice, Columns
+from lineage.formats.columns import MOST_COLUMNS, Choice, Columns
 from lineage.formats.compressed import opened
 from lineage.storage.size_limits import check_items, too_large
 
@@ -47,6 +47,8 @@ def read_json_lines(
             )
         for name in record.keys() - members.keys():
             members[name] = [None] * len(numbers)
+        if len(members) > MOST_COLUMNS:
+            choice.settle(list(members), origin)  # which refuses it, before every line's lack of each takes memory
         for name, values in members.items():
             values.append(record.get(name))
         numbers.append(number)

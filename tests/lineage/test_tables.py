@@ -255,7 +255,7 @@ def test_missing_values_are_kept_if_that_is_asked(tmp_path: Path) -> None:
     content = taken.content
     assert (content["t"].tolist(), content["b"].tolist()[0], str(content["at"][1])) == (["a", ""], 1.0, "NaT")
     assert all(np.isnan(content[name][1]) for name in "bnx")
-    assert any("'t' has no value in 1 item: it is the empty text there" in note for note in taken.notes)
+    assert any("'t' has no value in 1 of 2 items: it is the empty text there" in note for note in taken.notes)
     write_content(tmp_path / "content", digests := item_digests(content), content)
     found, back = read_content(tmp_path / "content")
     assert sorted(digests) == list(found) == list(item_digests(back)), "a time that is none is stored as such"
