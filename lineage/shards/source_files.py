@@ -10,7 +10,7 @@ remembered stays until the private folder is cleared.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ class Reading:
 
     @cached_property
     def _source(self) -> SourceFile:
-        return source_at(self.path)
+        return replace(source_at(self.path), copied=self.how)
 
 
 def source_at(path: Path) -> SourceFile:
