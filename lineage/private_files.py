@@ -149,12 +149,17 @@ class WithdrawnItems:
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """How a file or folder was read: kinds of fields, encoding and delimiter of text, whether files are whole."""
+    """How a file or folder was read: kinds of fields, how text is encoded and divided, and whether files are whole.
+
+    ``decimal`` stands before the fraction of a number, ``missing`` tells that nulls were kept.
+    """
 
     kinds: dict[str, str]
     encoding: str
     whole: bool
     delimiter: str | None = None
+    decimal: str | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +167,14 @@ class SourceFile:
     """A file or folder as it was read: each of its files by name within it, "" for itself, with size and SHA-256.
 
     ``md5`` is the name DVC keeps a single file under. With ``in_place`` the items lie there and nowhere else; ``files``
-    then has one for each item, and the item's digest in place of the file's.
+    then has one for each item, and the item's digest in place of the file's. ``copied`` tells how it was read if not.
     """
 
     path: Path
     files: tuple[tuple[str, int, str], ...]
     md5: str | None
     in_place: FileReading | None = None
+    copied: FileReading | None = None
 
 
 @dataclass(frozen=True)

@@ -232,7 +232,9 @@ ROOMS = {
     """,
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",
     "lineage/dvc": "lineage/activity lineage/errors lineage/storage",
-    "lineage/formats": "lineage/errors lineage/records lineage/storage",
+    "lineage/formats": """
+        lineage/errors lineage/plural lineage/records lineage/storage
+    """,
     "lineage/ledger": "lineage/errors lineage/lock lineage/plural lineage/records lineage/storage",
     "lineage/shards": """
         lineage/activity lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/lock

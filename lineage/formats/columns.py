@@ -132,7 +132,7 @@ class Columns:
     """What a reader found: content by field, shape (items, ...), and the other parts as text, None where empty.
 
     ``rows`` says where each item stood ("line 7", a file's name); empty means by number, from 0. ``roles`` are the
-    columns that play a part, by part, where the file names its columns; ``notes`` say what is to be known of them.
+    columns that play a part, by part, where the file names its columns.
     """
 
     origin: str
@@ -141,6 +141,9 @@ class Columns:
     rows: tuple[str, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    """What is to be said of how columns were read."""
+    in_tables: bool = False
+    """Whether the items of a folder are rows of its files, and not its files."""
 
     def where(self, row: int) -> str:
         """Return how to find an item in the file it came from."""

@@ -52,7 +52,7 @@ def read_folder(
     """
     origin = str(path)
     try:
-        found = _files(path, path.resolve(), whole=whole) if names is None else _named(path, names)
+        found = files_below(path, path.resolve(), whole=whole) if names is None else _named(path, names)
         files = sorted(found, key=lambda file: file.relative_to(path).as_posix())
     except RecursionError:
         raise BadInput(f"{origin}: folders lie too deep in one another; bring the files up") from None
@@ -83,7 +83,7 @@ def read_folder(
     return Columns(origin, taken, text, tuple(keys), notes=notes)
 
 
-def _files(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
+def files_below(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
     """Yield every file at or below ``path``; a link to a folder is refused, since following it may never end.
 
     The first file of no known kind ends it: ``/`` given by mistake is not walked to its end.
@@ -95,7 +95,7 @@ def _files(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
             if entry.name != os.fsencode(entry.name).decode("utf-8", "replace"):
                 raise BadInput(f"{entry.path!r}: its name is not UTF-8, so it cannot be a key; rename the file")
             if entry.is_dir(follow_symlinks=False):
-                yield from _files(Path(entry.path), root, whole=whole)
+                yield from files_below(Path(entry.path), root, whole=whole)
             elif entry.is_file():
                 if entry.is_symlink() and _leads_out(Path(entry.path), root):
                     raise BadInput(f"{entry.path}: is a link that leads out of the folder; copy in what it stands for")

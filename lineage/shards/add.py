@@ -29,6 +29,7 @@ from lineage.activity import activity
 from lineage.errors import BadInput
 from lineage.formats.read import Intake, read_file
 from lineage.perceptual_hash import THRESHOLDS, likenesses
+from lineage.private_files import FileReading
 from lineage.records import Item, Shard, is_unicode, shard_digest
 from lineage.shards.divide import Division, divide
 from lineage.shards.files import adding_alone, live_shards, shard_items, shard_rows
@@ -73,6 +74,8 @@ class FileTerms(Terms, total=False):
     by_id: bool | None
     encoding: str
     delimiter: str | None
+    decimal: str | None
+    missing: bool
     whole: bool
     in_place: bool
 
@@ -97,6 +100,8 @@ def add_file(
     by_id: bool | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: bool = False,
     whole: bool = False,
     in_place: bool = False,
     **terms: Unpack[Terms],
@@ -122,6 +127,8 @@ def add_file(
             by_id=by_id,
             encoding=encoding,
             delimiter=delimiter,
+            decimal=decimal,
+            missing=missing,
             whole=whole,
             in_place=in_place,
         )
@@ -129,7 +136,8 @@ def add_file(
     if division is not None:
         source, license = terms.get("source"), terms.get("license")
         parts = divide(workspace, intake, division, name=name, source=source, license=license)
-    reading = Reading(Path(path), encoding=encoding, whole=whole, in_place=in_place, delimiter=delimiter)
+    how = FileReading({}, encoding, whole, delimiter, decimal, missing)
+    reading = Reading(Path(path), how, in_place)
     return add_parts(workspace, parts, reading=reading, **terms)
 
 

@@ -10,7 +10,7 @@ remembered stays until the private folder is cleared.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from lineage.dvc.repo import tracked_hash
 from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
 from lineage.ledger.state import cut_from
-from lineage.private_files import SOURCES, SourceFile, Sources
+from lineage.private_files import SOURCES, FileReading, SourceFile, Sources
 from lineage.shards.in_place import InPlace, still_holding
 from lineage.storage.objects import sha256_of
 from lineage.workspace import Workspace
@@ -33,16 +33,14 @@ class Reading:
     """That items are read from a file or folder, and how; the folder's files are hashed once, for all shards of it."""
 
     path: Path
-    encoding: str
-    whole: bool
+    how: FileReading
     in_place: bool
-    delimiter: str | None = None
 
     def place(self, intake: "Intake") -> InPlace | None:
         """Return where items lie, if they stay there."""
         if not self.in_place:
             return None
-        return InPlace.of(self.path, intake, encoding=self.encoding, whole=self.whole, delimiter=self.delimiter)
+        return InPlace.of(self.path, intake, self.how)
 
     def source(self, place: InPlace | None, digests: Sequence[str]) -> SourceFile:
         """Return what is remembered of where some items were read."""
@@ -50,7 +48,7 @@ class Reading:
 
     @cached_property
     def _source(self) -> SourceFile:
-        return source_at(self.path)
+        return replace(source_at(self.path), copied=self.how)
 
 
 def source_at(path: Path) -> SourceFile:

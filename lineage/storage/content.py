@@ -14,8 +14,8 @@ False
 Rules kept here:
 
 - numbers are held little-endian and C-contiguous, whatever they came as; text is UTF-8, as numpy's ``StringDType``;
-  times are numpy's ``datetime64``, in UTC; bytes are ``bytes`` in an array of objects, or, on their way to a digest,
-  the path of the file that holds them, which is read when its turn comes;
+  times are numpy's ``datetime64``, in UTC, and may be none; bytes are ``bytes`` in an array of objects, or, on their
+  way to a digest, the path of the file that holds them, which is read when its turn comes;
 - a field of one number or text an item is an ordinary Parquet column; any other shape is a fixed-size binary column
   whose dtype and shape stand in the schema's metadata, so NaN payloads and half floats come back bit for bit;
 - nothing is ever pickled, and an array that would need it is refused.
@@ -51,6 +51,8 @@ _SMALL = 1024
 """Bytes of an item's numbers that are put beside those of other fields before they are hashed."""
 _REPEATED = 4096
 """Texts whose bytes are remembered: a column often has few different ones."""
+_NO_TIME = -(2**63)
+"""What numpy holds for a time that is none, which Parquet has as a null."""
 _NAMES = {"T": "str", "O": "bytes"}
 _METADATA = b"disgorge.content"
 _VERSION = b"lineage.item.v1\n"
@@ -84,8 +86,6 @@ def as_field(name: str, values: Any) -> "NDArray[Any]":
         return array
     if array.dtype.kind == "M":
         array = _in_whole_units(name, array)
-        if np.isnat(array).any():
-            raise BadInput(f"field '{name}': holds a time that is none; fill it in or leave the item out")
     if array.dtype.kind not in _KINDS or array.dtype.itemsize > _WIDEST:
         kind = "objects, which only unpickling could read" if array.dtype.hasobject else f"of type {array.dtype}"
         raise BadInput(f"field '{name}': values are {kind}; save it as bool, integer, float, str or bytes")
@@ -332,14 +332,17 @@ def _to_arrow(array: "NDArray[Any]") -> Any:
 def _from_arrow(column: Any, dtype: str, shape: list[int]) -> "NDArray[Any]":
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    if column.null_count:
+    if column.null_count and not pa.types.is_timestamp(column.type):
         raise ValueError("a field of the content has no nulls")
     if dtype == "str":
         return np.array(column.to_pylist(), dtype=np.dtypes.StringDType())
     if dtype == "bytes":
         return as_objects(column.to_pylist())
     whole = column.combine_chunks()
+    if whole.null_count:
+        whole = pc.fill_null(whole.view(pa.int64()), _NO_TIME)
     if pa.types.is_boolean(whole.type):  # Arrow packs eight of them into a byte
         return np.array(whole.to_pylist(), dtype=np.bool_).reshape(len(whole), *shape)
     width = whole.type.bit_width // 8  # read from the buffer: Arrow's own conversion imports pandas where there is one
