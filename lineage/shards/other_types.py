@@ -1,8 +1,8 @@
 """Items as live shards would hold them: the same numbers in another type, and so with another digest.
 
-An empty cell makes floats of a column of whole numbers. So an item that was withdrawn may come back from a file in
-which no cell is empty, with the same numbers and other bytes; or the other way round. A shard whose content is missing
-or damaged is left out: it may be what is added to mend it.
+An empty cell makes floats of a column of whole numbers, and, where it is kept, of booleans. So an item that was
+withdrawn may come back from a file in which no cell is empty, with the same numbers and other bytes; or the other way
+round. A shard whose content is missing or damaged is left out: it may be what is added to mend it.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def digests_in_other_types(workspace: Workspace, content: "Arrays") -> Iterator[
         if kinds in seen or kinds.keys() != mine.keys():
             continue
         changed = [name for name, kind in kinds.items() if mine[name] != kind]
-        if any(each[1] not in "iuf" for name in changed for each in (mine[name], kinds[name])):
+        if any(each[1] not in "biuf" for name in changed for each in (mine[name], kinds[name])):
             continue
         seen.append(kinds)
         with np.errstate(invalid="ignore"):  # NaN is no whole number, and then not the same
