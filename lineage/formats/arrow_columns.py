@@ -103,9 +103,10 @@ class ArrowColumns:
         if whole.null_count:
             raise self._empty(_first_null(whole), name)
         texts = list[str]()
+        encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
         for row, value in enumerate(whole.to_pylist()):
             try:
-                texts.append(json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+                texts.append(encode(_plain(value)))
             except ValueError as problem:
                 raise BadInput(f"{self.origin}: {self.where(row)}: field '{name}' is infinite; mend it") from problem
         if (needed := sum(map(len, texts))) > self.limit:

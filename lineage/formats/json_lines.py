@@ -75,7 +75,7 @@ def read_json_lines(
 
 def _records(path: Path, limit: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number of each line that is not empty, and its object."""
-    total = 0
+    total, decode = 0, json.JSONDecoder(object_pairs_hook=_object).decode
     with opened(path) as stream:
         for number, line in enumerate(stream, 1):
             total += len(line)
@@ -85,7 +85,7 @@ def _records(path: Path, limit: int) -> Iterator[tuple[int, dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line, object_pairs_hook=_object)
+                record = decode(line.decode())
             except (ValueError, RecursionError) as problem:
                 said = getattr(problem, "msg", None) or getattr(problem, "reason", None) or str(problem)
                 raise BadInput(f"{path}: line {number}: not JSON ({said}); mend the line") from problem
@@ -103,8 +103,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _column(name: str, values: list[Any], rows: tuple[str, ...], origin: str) -> Any:
     """Return the values of a field as a column of Arrow; ``BadInput`` naming the line of the first that differs."""
-    kind, first = "", ""
-    for row, value in enumerate(values):
+    types, kind, first = {*map(type, values)} - {type(None)}, "", ""
+    is_plain = types in ({str}, {bool}) or types <= {int, float}  # and then no line differs
+    for row, value in enumerate(() if is_plain else values):
         here = _kind(value)
         if "object" in here or "mixed" in here:
             what = "an object" if "object" in here else "values of several kinds in a list"

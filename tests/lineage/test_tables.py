@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from lineage.errors import BadInput, TooLarge
 from lineage.formats.compressed import opened, read_whole, written
-from lineage.formats.read import read_again, read_file
+from lineage.formats.read import from_arrays, read_again, read_file
 from lineage.formats.write import write_without
-from lineage.shards.add import add_file, add_shard, shard_items
+from lineage.shards.add import add_file, add_items, add_shard, shard_items
 from lineage.shards.divide import Division
+from lineage.shards.other_types import digests_in_other_types
 from lineage.storage.content import dtype_name, item_digests, read_content, write_content
 from lineage.workspace import Workspace
 from tests.lineage.test_intake import refused
@@ -278,6 +279,20 @@ def test_what_was_kept_missing_lies_in_place_and_is_read_again(tmp_path: Path) -
         assert added.shard.count == 2
     json_file(tmp_path, '{"key": "b", "t": null, "b": null}', '{"key": "a", "t": "x", "b": true}', name="a.jsonl.gz")
     assert shard_items(workspace, added.shard.digest)[1]["t"].tolist().count("") == 1
+
+
+def test_what_was_kept_missing_passes_its_checks_and_is_known_without_the_gap(tmp_path: Path) -> None:
+    workspace, path = Workspace.init(tmp_path / "work"), tmp_path / "a.parquet"
+    columns = {"b": [True, None], "t": ["x", None], "at": pa.array(np.array(["2026-01-01", "NaT"], "M8[us]"))}
+    pq.write_table(pa.table(columns | {"tags": [["a"], []]}), path)
+    added = add_shard(workspace, path, name="a", missing=True)
+    full = read_file(json_file(tmp_path, '{"b": true, "t": "x"}')).content
+    _, content = shard_items(workspace, added.shard.digest)
+    both = {name: content[name] for name in ("b", "t")}
+    add_items(workspace, from_arrays(both), name="b", check=False)
+    known = {digest for other in digests_in_other_types(workspace, full) for digest in other.values()}
+    assert known <= set(item_digests(both))
+    assert len(known) == 1
 
 
 def test_a_table_is_written_only_as_it_was(tmp_path: Path) -> None:
