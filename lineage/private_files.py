@@ -149,12 +149,16 @@ class WithdrawnItems:
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """How a file or folder was read: kinds of fields, encoding and delimiter of text, whether files are whole."""
+    """How a file or folder was read: kinds of fields, encoding and delimiter of text, whether files are whole.
+
+    ``metadata`` tells that a folder had a file with a line for each of its files.
+    """
 
     kinds: dict[str, str]
     encoding: str
     whole: bool
     delimiter: str | None = None
+    metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +166,15 @@ class SourceFile:
     """A file or folder as it was read: each of its files by name within it, "" for itself, with size and SHA-256.
 
     ``md5`` is the name DVC keeps a single file under. With ``in_place`` the items lie there and nowhere else; ``files``
-    then has one for each item, and the item's digest in place of the file's.
+    then has one for each item, and the item's digest in place of the file's. ``keyed`` has key and file of a
+    folder's items where keys are not the names of files.
     """
 
     path: Path
     files: tuple[tuple[str, int, str], ...]
     md5: str | None
     in_place: FileReading | None = None
+    keyed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def read_file(
     ``key``, ``subject``, ``source`` and ``license`` name columns (a column of just that name needs no naming);
     ``fields`` names the content, else it is all the rest; ``by`` is read as text besides. ``by_id`` says whether the
     subjects are ids; None guesses it (:mod:`lineage.formats.subjects`). ``encoding`` and ``delimiter``
-    are for CSV.
+    are for CSV, a folder's ``metadata.csv`` too.
     ``whole`` takes a folder's files as their bytes, or with ``in_place`` as paths. ``limit`` is in bytes, unpacked.
 
     Raises ``BadInput`` for anything that cannot be taken in whole: what, where and what to do.
@@ -133,7 +133,10 @@ def read_again(
     choice = Choice(fields=tuple(kinds), unasked=False)
     with _reading(path):
         if names is not None and path.is_dir():
-            columns = read_folder(path, choice, limit=LIMIT, whole=whole, in_place=in_place, names=names)
+            columns = read_folder(
+                path, choice, limit=LIMIT, whole=whole, in_place=in_place, names=names, kinds=kinds,
+                encoding=encoding, delimiter=delimiter,
+            )  # fmt: skip
         else:
             columns = _columns(path, choice, encoding=encoding, delimiter=delimiter, limit=LIMIT, kinds=kinds)
         return settle(columns).content
@@ -160,7 +163,9 @@ def _columns(
     in_place: bool = False,
 ) -> Columns:
     if path.is_dir():
-        return read_folder(path, choice, limit=limit, whole=whole, in_place=in_place)
+        return read_folder(
+            path, choice, limit=limit, whole=whole, in_place=in_place, encoding=encoding, delimiter=delimiter
+        )
     if not path.exists():
         refuse_unfetched(path)
         raise BadInput(f"{path}: no such file or folder; check the path")

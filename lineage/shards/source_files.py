@@ -10,18 +10,20 @@ remembered stays until the private folder is cleared.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from lineage.dvc.repo import tracked_hash
 from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
 from lineage.ledger.state import cut_from
 from lineage.private_files import SOURCES, SourceFile, Sources
-from lineage.shards.in_place import InPlace, still_holding
-from lineage.storage.objects import sha256_of
+from lineage.shards.files import live_shards, references_of
+from lineage.shards.in_place import InPlace, metadata_of, still_holding
+from lineage.storage.objects import sha256_of, write_atomically
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,9 +46,13 @@ class Reading:
             return None
         return InPlace.of(self.path, intake, encoding=self.encoding, whole=self.whole, delimiter=self.delimiter)
 
-    def source(self, place: InPlace | None, digests: Sequence[str]) -> SourceFile:
+    def source(self, place: InPlace | None, intake: "Intake", digests: Sequence[str]) -> SourceFile:
         """Return what is remembered of where some items were read."""
-        return source_in_place(place, digests) if place is not None else self._source
+        if place is not None:
+            return source_in_place(place, digests)
+        if self.path.is_dir() and intake.keys != intake.rows:
+            return replace(self._source, keyed=tuple(zip(intake.keys, intake.rows, strict=True)))
+        return self._source
 
     @cached_property
     def _source(self) -> SourceFile:
@@ -79,6 +85,34 @@ def files_to_delete(source: SourceFile, items: Collection[str]) -> tuple[str, ..
         return ()
     place = InPlace(source.path, source.in_place, tuple(name for name, _, _ in source.files))
     return still_holding(place, [digest for _, _, digest in source.files], items)
+
+
+def lines_to_delete(workspace: Workspace, source: SourceFile, items: Collection[str]) -> frozenset[str]:
+    """Return the files with some items that lie in a folder in place, about which its metadata still has a line.
+
+    What else a live shard reads from there keeps its line. Names are in Unicode's form NFC.
+    """
+    if source.in_place is None or not source.in_place.metadata:
+        return frozenset()
+    gone = {normalize("NFC", name) for name, _, digest in source.files if digest in items}
+    gone &= set(metadata_of(source.path, source.in_place)[1])
+    for shard in live_shards(workspace) if gone else ():
+        lying = references_of(workspace, shard.digest)
+        if lying is not None and lying[1].root == source.path:
+            gone -= {
+                normalize("NFC", name)
+                for name, digest in zip(lying[1].files, lying[0], strict=True)
+                if digest not in items
+            }
+    return frozenset(gone)
+
+
+def delete_lines(source: SourceFile, files: Collection[str]) -> None:
+    """Write the metadata of a folder in which items lie without the lines about some files; others keep their bytes."""
+    metadata = metadata_of(source.path, source.in_place)[0] if source.in_place else None
+    if metadata is not None:
+        mode = metadata.path.stat().st_mode & 0o777
+        write_atomically(metadata.path, metadata.without(files), mode=mode)
 
 
 def unchanged_files(source: SourceFile) -> int:
