@@ -9,10 +9,12 @@ path is not known, nor is a file from which some of it was taken out; what is re
 remembered stays until the private folder is cleared.
 """
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
@@ -23,7 +25,7 @@ from lineage.ledger.state import cut_from
 from lineage.private_files import SOURCES, SourceFile, Sources
 from lineage.shards.files import live_shards, references_of
 from lineage.shards.in_place import InPlace, metadata_of, still_holding
-from lineage.storage.objects import sha256_of, write_atomically
+from lineage.storage.objects import cached_sha256, sha256_of, write_atomically
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -151,14 +153,17 @@ def _sources(workspace: Workspace, shard: str) -> list[SourceFile]:
 
 def _names(folder: Path) -> Iterator[str]:
     """Yield the files that reading a folder takes in: none whose name, or a folder's on the way, begins with a dot."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            yield name.as_posix()
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        within = Path(place).relative_to(folder).as_posix()
+        for name in sorted(files):
+            if not name.startswith(".") and os.path.isfile(os.path.join(place, name)):
+                yield name if within == "." else f"{within}/{name}"
 
 
 def _is_same(path: Path, size: int, digest: str) -> bool:
     try:
-        return path.is_file() and path.stat().st_size == size and sha256_of(path) == digest
+        stat = path.stat()
+        return S_ISREG(stat.st_mode) and stat.st_size == size and cached_sha256(path) == digest
     except OSError:
         return False
