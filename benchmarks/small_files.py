@@ -1,7 +1,6 @@
-"""What many small files cost: ``python -m benchmarks.small_files [--files 20000]``. Writes ``benchmarks/small_files.json``.
+"""What many small files cost: ``python -m benchmarks.small_files [--files 20000]``, which writes its figures beside it.
 
-A folder of small files of random bytes lies in the workspace, with a ``metadata.csv`` that names twenty thousand people
-or fewer, one a file. It is added whole (``--files``) as it is typed, a function that counts bytes learns from it, and
+A folder of small files of random bytes lies in the workspace, with a ``metadata.csv`` that names a person for each. It is added whole (``--files``) as it is typed, a function that counts bytes learns from it, and
 one person's file is removed: that is the seconds of ``request execute``, with all its searches and its report. Then the
 same with the files in place. The goals, for 20,000 files: 10 s to add them, 20 s to remove one.
 """
@@ -37,7 +36,14 @@ def predict(parts, items, context):
     batches = items.batches(1000)
     return np.concatenate([parts["counts"][[each[0] for each in batch["file"]]] for batch in batches])
 '''
-MODEL = "release: small\nmethod: function\ntrain: own:train\npredict: own:predict\nlayout: isolated\ntask: regress\nshards: [photos]\n"
+MODEL = """release: small
+method: function
+train: own:train
+predict: own:predict
+layout: isolated
+task: regress
+shards: [photos]
+"""
 
 Figures = dict[str, Any]
 

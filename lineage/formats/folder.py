@@ -75,10 +75,11 @@ def read_folder(
     labels = ["" if file.parent == path else file.parent.relative_to(path).as_posix() for file in files]
     if "label" in told:
         labels = []
-    if metadata and choice.key == metadata.column:
+    if metadata and choice.key == metadata.column and "key" not in told:
         choice = replace(choice, key="key")
-    is_key = "key" not in told and choice.key in (None, "key")
-    own = [*(["key"] if is_key else []), kind, *(["suffix"] if whole else []), *(["label"] if any(labels) else [])]
+    named = choice.key if metadata and choice.key == metadata.column else "key"  # what the path is called
+    is_key = named not in told and choice.key in (None, named)
+    own = [*([named] if is_key else []), kind, *(["suffix"] if whole else []), *(["label"] if any(labels) else [])]
     settled = choice.settle([*own, *told], origin)
     if any(labels) and not all(labels) and "label" in (*(settled.fields or ()), *settled.roles().values()):
         raise BadInput(f"{keys[labels.index('')]}: lies beside sub-folders of {origin}; put it into one, as its label")
@@ -95,7 +96,7 @@ def read_folder(
         if name == kind:
             raise BadInput(f"{origin}: '{name}' cannot be the {role}; in a folder that can be 'key' or 'label'")
         if name not in told:
-            text[role] = tuple({"key": keys, "label": labels}[name] if name != "suffix" else content[name].tolist())
+            text[role] = tuple({named: keys, "label": labels}[name] if name != "suffix" else content[name].tolist())
     notes = tuple(f"{counted(times, 'picture')} {rule}" for rule, times in applied.items())
     if metadata:
         more, texts = _beside(metadata, rows, settled, kinds or {})
