@@ -1,8 +1,9 @@
 """What many small files cost: ``python -m benchmarks.small_files [--files 20000]``, which writes its figures beside it.
 
-A folder of small files of random bytes lies in the workspace, with a ``metadata.csv`` that names a person for each. It is added whole (``--files``) as it is typed, a function that counts bytes learns from it, and
-one person's file is removed: that is the seconds of ``request execute``, with all its searches and its report. Then the
-same with the files in place. The goals, for 20,000 files: 10 s to add them, 20 s to remove one.
+A folder of small files of random bytes lies in the workspace, with a ``metadata.csv`` that names a person for each.
+It is added whole (``--files``) as it is typed, a function that counts bytes learns from it, and one file is removed:
+that is the seconds of ``request execute``, with all its searches and its report. Then the same with the files in place.
+The goals, for 20,000 files: 10 s to add them, 20 s to remove one.
 """
 
 import argparse

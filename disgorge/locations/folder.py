@@ -48,8 +48,11 @@ class Folder(Location):
         """Return what each file below holds of the target, and which files and folders cannot be read."""
         closed = list[Path]()
         matches, unread = target.look(self._walk(root, closed))
-        private = f"{self.workspace.home / 'private'}{os.sep}"
-        return matches, [*closed, *(path for path in unread if not self._is_own(path, private))]
+        home, private = self.workspace.home, f"{self.workspace.home / 'private'}{os.sep}"
+        own = (home / "ledger.jsonl", home / "head.json", home / "mlflow.db", self.workspace.root / "mlflow.db")
+        spared = frozenset(map(str, own))  # text, since there may be many files
+        unread = [path for path in unread if (text := str(path)) not in spared and not text.startswith(private)]
+        return matches, [*closed, *unread]
 
     def _walk(self, root: Path, closed: list[Path]) -> Iterator[Path]:
         """Yield files. Links are not followed: what they lead to is met by itself, or elsewhere."""
@@ -62,6 +65,7 @@ class Folder(Location):
         may_hold_settings = {self.workspace.root, self.workspace.home, *own}
         for place, folders, names in os.walk(root, onerror=note):
             here = Path(place)
+            is_own = here in own[1:] or here.parent == own[0] or here == self.workspace.ledger.journal.file.parent
             if "pyvenv.cfg" in names and here not in may_hold_settings:
                 closed.append(here)
                 folders.clear()
@@ -78,7 +82,7 @@ class Folder(Location):
                     continue
                 if S_ISLNK(kind) and self._leads_out(path):
                     closed.append(path)
-                elif S_ISREG(kind) and not self._is_named(path, own):
+                elif S_ISREG(kind) and not (is_own and self._is_named(path, own)):
                     yield path
 
     def _is_folder_of_others(self, path: Path) -> bool:
@@ -97,13 +101,6 @@ class Folder(Location):
         if path.parent in tables:
             return path.suffix == ".parquet"
         return path.parent.parent == objects and is_digest(path.name) and path.name.startswith(path.parent.name)
-
-    def _is_own(self, path: Path, private: str) -> bool:
-        """Whether a file that cannot be read is one of the workspace's own; ``private`` begins the path of some."""
-        home = self.workspace.home
-        if path.parent == home:
-            return path.name in ("ledger.jsonl", "head.json", "mlflow.db")
-        return str(path).startswith(private) or path == self.workspace.root / "mlflow.db"
 
     def _leads_out(self, link: Path) -> bool:
         """Whether a link leads out of the workspace or cannot be resolved."""

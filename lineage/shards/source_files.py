@@ -119,7 +119,10 @@ def delete_lines(source: SourceFile, files: Collection[str]) -> None:
 
 def unchanged_files(source: SourceFile) -> int:
     """Return how many of its files are where they were, with the bytes they had. What cannot be read is not."""
-    return sum(_is_same(source.path / name, size, digest) for name, size, digest in source.files)
+    root = str(source.path)
+    return sum(
+        _is_same(os.path.join(root, name) if name else root, size, digest) for name, size, digest in source.files
+    )
 
 
 def is_tracked(source: SourceFile) -> bool:
@@ -161,9 +164,9 @@ def _names(folder: Path) -> Iterator[str]:
                 yield name if within == "." else f"{within}/{name}"
 
 
-def _is_same(path: Path, size: int, digest: str) -> bool:
+def _is_same(path: str, size: int, digest: str) -> bool:
     try:
-        stat = path.stat()
+        stat = os.stat(path)  # of text: there may be many small ones
         return S_ISREG(stat.st_mode) and stat.st_size == size and cached_sha256(path) == digest
     except OSError:
         return False
