@@ -151,7 +151,8 @@ class WithdrawnItems:
 class FileReading:
     """How a file or folder was read: kinds of fields, how text is encoded and divided, and whether files are whole.
 
-    ``decimal`` stands before the fraction of a number, ``missing`` tells that nulls were kept.
+    ``decimal`` stands before the fraction of a number, ``missing`` tells that nulls were kept, and ``metadata`` that a
+    folder had a file with a line for each of its files.
     """
 
     kinds: dict[str, str]
@@ -160,6 +161,7 @@ class FileReading:
     delimiter: str | None = None
     decimal: str | None = None
     missing: bool = False
+    metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ class SourceFile:
 
     ``md5`` is the name DVC keeps a single file under. With ``in_place`` the items lie there and nowhere else; ``files``
     then has one for each item, and the item's digest in place of the file's. ``copied`` tells how it was read if not.
+    ``keyed`` has key and file of a folder's items where keys are not the names of files.
     """
 
     path: Path
@@ -175,6 +178,7 @@ class SourceFile:
     md5: str | None
     in_place: FileReading | None = None
     copied: FileReading | None = None
+    keyed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

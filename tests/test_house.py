@@ -72,10 +72,10 @@ ROOMS = {
         disgorge/method disgorge/plan disgorge/release disgorge/release/recorded disgorge/removal disgorge/report
         disgorge/request disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow
         disgorge/result disgorge/tracking disgorge/training disgorge/training/runners disgorge/training/sandbox
-        disgorge/verify lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/formats lineage/git_ignored
-        lineage/ledger lineage/plural lineage/records lineage/shards lineage/shards/validation lineage/shown
-        lineage/storage lineage/workspace policies/cases policies/decision policies/events policies/judging
-        policies/packs policies/request policies/taxonomy policies/vocabulary
+        disgorge/verify lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/formats
+        lineage/formats/decoding lineage/git_ignored lineage/ledger lineage/plural lineage/records lineage/shards
+        lineage/shards/validation lineage/shown lineage/storage lineage/workspace policies/cases policies/decision
+        policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/attestation": """
         disgorge/errors disgorge/facts disgorge/statement lineage/artifacts lineage/catalog lineage/errors
@@ -233,7 +233,10 @@ ROOMS = {
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",
     "lineage/dvc": "lineage/activity lineage/errors lineage/storage",
     "lineage/formats": """
-        lineage/errors lineage/plural lineage/records lineage/storage
+        lineage/errors lineage/formats/decoding lineage/plural lineage/records lineage/storage
+    """,
+    "lineage/formats/decoding": """
+        lineage/errors lineage/storage
     """,
     "lineage/ledger": "lineage/errors lineage/lock lineage/plural lineage/records lineage/storage",
     "lineage/shards": """

@@ -12,7 +12,7 @@ from disgorge.result import Listing, Result, require_name, require_reason, sever
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.trace import Node
 from lineage.errors import LineageError
-from lineage.formats.compressed import called as file_called
+from lineage.formats.decoding.compressed import called as file_called
 from lineage.git_ignored import ignore_data, is_exposed
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import facts_about

@@ -85,7 +85,8 @@ def search(workspace: Workspace, target: Target) -> Traces:
         except Exception as problem:  # each kind of store has errors of its own
             traces += Traces(unreachable=(f"{location.name} could not be searched ({problem})",))
     unread = {path.absolute() for path in traces.unreadable if not _is_of_a_report(path)}
-    return replace(traces, unreadable=tuple(sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path))))
+    ordered = sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path.parts))
+    return replace(traces, unreadable=tuple(ordered))
 
 
 def plan(workspace: Workspace, target: Target, coming: Sequence[Fact] = ()) -> Deletion:

@@ -48,7 +48,11 @@ class Folder(Location):
         """Return what each file below holds of the target, and which files and folders cannot be read."""
         closed = list[Path]()
         matches, unread = target.look(self._walk(root, closed))
-        return matches, [*closed, *(path for path in unread if not self._is_own(path))]
+        home, private = self.workspace.home, f"{self.workspace.home / 'private'}{os.sep}"
+        own = (home / "ledger.jsonl", home / "head.json", home / "mlflow.db", self.workspace.root / "mlflow.db")
+        spared = frozenset(map(str, own))  # text, since there may be many files
+        unread = [path for path in unread if (text := str(path)) not in spared and not text.startswith(private)]
+        return matches, [*closed, *unread]
 
     def _walk(self, root: Path, closed: list[Path]) -> Iterator[Path]:
         """Yield files. Links are not followed: what they lead to is met by itself, or elsewhere."""
@@ -57,9 +61,11 @@ class Folder(Location):
             if not isinstance(problem, FileNotFoundError):  # another program's folder, deleted meanwhile
                 closed.append(Path(problem.filename))
 
-        may_hold_settings = {self.workspace.root, self.workspace.home, *own_folders(self.workspace)}
+        own = own_folders(self.workspace)
+        may_hold_settings = {self.workspace.root, self.workspace.home, *own}
         for place, folders, names in os.walk(root, onerror=note):
             here = Path(place)
+            is_own = here in own[1:] or here.parent == own[0] or here == self.workspace.ledger.journal.file.parent
             if "pyvenv.cfg" in names and here not in may_hold_settings:
                 closed.append(here)
                 folders.clear()
@@ -76,7 +82,7 @@ class Folder(Location):
                     continue
                 if S_ISLNK(kind) and self._leads_out(path):
                     closed.append(path)
-                elif S_ISREG(kind) and not self._is_named(path):
+                elif S_ISREG(kind) and not (is_own and self._is_named(path, own)):
                     yield path
 
     def _is_folder_of_others(self, path: Path) -> bool:
@@ -87,21 +93,14 @@ class Folder(Location):
         is_stage = path.parent == home and path.name.startswith("apart-")
         return path.name == ".git" or is_stage or (path.parent == root and path.name in ("reports", *FOLDERS))
 
-    def _is_named(self, path: Path) -> bool:
+    def _is_named(self, path: Path, own: tuple[Path, ...]) -> bool:
         """Whether a file is looked at by another search, for what it is called."""
-        objects, *tables = own_folders(self.workspace)
+        objects, *tables = own
         if path == self.workspace.ledger.journal.file:
             return True  # facts, which hold no items
         if path.parent in tables:
             return path.suffix == ".parquet"
         return path.parent.parent == objects and is_digest(path.name) and path.name.startswith(path.parent.name)
-
-    def _is_own(self, path: Path) -> bool:
-        """Whether a file that cannot be read is one of the workspace's own."""
-        home = self.workspace.home
-        if path.parent == home:
-            return path.name in ("ledger.jsonl", "head.json", "mlflow.db")
-        return home / "private" in path.parents or path == self.workspace.root / "mlflow.db"
 
     def _leads_out(self, link: Path) -> bool:
         """Whether a link leads out of the workspace or cannot be resolved."""

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lineage.errors import BadInput
-from lineage.formats.arrow_extensions import in_logical_order, is_extension, storage_of
 from lineage.formats.columns import BY, Text, fit_floats, too_long_beside_empty
+from lineage.formats.decoding.arrow_extensions import in_logical_order, is_extension, storage_of
 from lineage.storage.content import as_objects, as_text
 from lineage.storage.size_limits import too_large
 

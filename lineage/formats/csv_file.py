@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.formats.columns import Choice, Columns, fit_floats, too_long_beside_empty
-from lineage.formats.compressed import format_of, read_whole
+from lineage.formats.decoding.compressed import format_of, read_whole
 from lineage.storage.content import as_text
 from lineage.storage.size_limits import check_items
 

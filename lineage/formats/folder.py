@@ -2,10 +2,13 @@
 
 The key is the file's path within the folder. If the files lie in sub-folders, the name of the sub-folder is the item's
 ``label``. Files and folders whose names begin with a dot are left alone; any other file must be of the one kind that
-the folder holds, so that nothing is skipped in silence. Pictures are taken as their pixels (:mod:`.picture`).
+the folder holds, so that nothing is skipped in silence. Pictures are taken as their pixels (:mod:`.decoding.picture`).
 
 Taken ``whole``, files may be of any kind and size: an item is a ``file``, its bytes, and its ``suffix``, such as
 ``.wav``, which tells its format.
+
+A file ``metadata.csv`` or ``metadata.jsonl`` at the top is no item: it has a line for each file, whose columns play
+parts or are content beside the file's own (:mod:`lineage.formats.metadata`).
 
 A folder received from others may hold links: one that leads out of it would read a file of this machine, and is
 refused, unless it leads into a cache of DVC, which is where DVC's own links lead.
@@ -13,7 +16,8 @@ refused, unless it leads into a cache of DVC, which is where DVC's own links lea
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,8 +27,9 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.formats.columns import Choice, Columns, Text
+from lineage.formats.decoding.picture import read_picture
+from lineage.formats.metadata import NAMES, Metadata, read_metadata, refuse_unread
 from lineage.formats.npz_file import parse_npy
-from lineage.formats.picture import read_picture
 from lineage.formats.stand_ins import refuse_stand_in, refuse_unfetched
 from lineage.plural import counted
 from lineage.storage.content import as_objects, as_text
@@ -44,15 +49,20 @@ def read_folder(
     whole: bool = False,
     in_place: bool = False,
     names: Collection[str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
+    delimiter: str | None = None,
 ) -> Columns:
     """Return the items of a folder; raises ``BadInput`` naming the first file that does not fit.
 
     ``whole`` takes files as their bytes; with ``in_place`` these are paths, read one at a time when they are needed.
-    ``names`` leaves out every file but these, which must be there.
+    ``names`` leaves out every file but these, which must be there. ``kinds`` says what fields were when they were read
+    before; ``encoding`` and ``delimiter`` are those of its ``metadata.csv``.
     """
     origin = str(path)
+    metadata = read_metadata(path, encoding=encoding, delimiter=delimiter)
     try:
-        found = files_below(path, path.resolve(), whole=whole) if names is None else _named(path, names)
+        found = files_below(path, path.resolve(), whole=whole, top=True) if names is None else _named(path, names)
         files = sorted(found, key=lambda file: file.relative_to(path).as_posix())
     except RecursionError:
         raise BadInput(f"{origin}: folders lie too deep in one another; bring the files up") from None
@@ -60,9 +70,17 @@ def read_folder(
         raise BadInput(f"{origin}: holds no file; put images, .npy or .txt files in it")
     kind = "file" if whole else _kind(files)
     keys = [file.relative_to(path).as_posix() for file in files]
+    told = metadata.cells if metadata else {}
+    rows = metadata.rows_of(keys, every=names is None) if metadata else []
     labels = ["" if file.parent == path else file.parent.relative_to(path).as_posix() for file in files]
-    columns = ["key", kind, *(["suffix"] if whole else []), *(["label"] if any(labels) else [])]
-    settled = choice.settle(columns, origin)
+    if "label" in told:
+        labels = []
+    if metadata and choice.key == metadata.column and "key" not in told:
+        choice = replace(choice, key="key")
+    named = choice.key if metadata and choice.key == metadata.column else "key"  # what the path is called
+    is_key = named not in told and choice.key in (None, named)
+    own = [*([named] if is_key else []), kind, *(["suffix"] if whole else []), *(["label"] if any(labels) else [])]
+    settled = choice.settle([*own, *told], origin)
     if any(labels) and not all(labels) and "label" in (*(settled.fields or ()), *settled.roles().values()):
         raise BadInput(f"{keys[labels.index('')]}: lies beside sub-folders of {origin}; put it into one, as its label")
     applied = Counter[str]()
@@ -77,13 +95,31 @@ def read_folder(
     for role, name in settled.roles().items():
         if name == kind:
             raise BadInput(f"{origin}: '{name}' cannot be the {role}; in a folder that can be 'key' or 'label'")
-        text[role] = tuple({"key": keys, "label": labels}[name] if name != "suffix" else content[name].tolist())
+        if name not in told:
+            text[role] = tuple({named: keys, "label": labels}[name] if name != "suffix" else content[name].tolist())
     notes = tuple(f"{counted(times, 'picture')} {rule}" for rule, times in applied.items())
-    taken = {name: content[name] for name in settled.fields or ()}
-    return Columns(origin, taken, text, tuple(keys), notes=notes)
+    if metadata:
+        more, texts = _beside(metadata, rows, settled, kinds or {})
+        content, text = content | more, text | texts
+    content = {name: content[name] for name in settled.fields or ()}
+    return Columns(origin, content, text, tuple(keys), settled.roles(), notes=notes)
 
 
-def files_below(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
+def _beside(
+    metadata: Metadata, rows: list[int], settled: Choice, kinds: Mapping[str, str]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Text]]:
+    """Return the content and the other parts that metadata has for some files, which ``rows`` are about."""
+    fields = [name for name in settled.fields or () if name in metadata.cells]
+    content = {name: array[rows] for name, array in metadata.content(fields, kinds).items()}
+    text: dict[str, Text] = {}
+    for role, name in settled.roles().items():
+        if name in metadata.cells:
+            values = metadata.text(name)
+            text[role] = tuple(values[row] for row in rows)
+    return content, text
+
+
+def files_below(path: Path, root: Path, *, whole: bool, top: bool = False) -> Iterator[Path]:
     """Yield every file at or below ``path``; a link to a folder is refused, since following it may never end.
 
     The first file of no known kind ends it: ``/`` given by mistake is not walked to its end.
@@ -92,6 +128,8 @@ def files_below(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.startswith("."):
                 continue
+            if top and entry.name in NAMES:
+                continue  # which is no item
             if entry.name != os.fsencode(entry.name).decode("utf-8", "replace"):
                 raise BadInput(f"{entry.path!r}: its name is not UTF-8, so it cannot be a key; rename the file")
             if entry.is_dir(follow_symlinks=False):
@@ -100,6 +138,7 @@ def files_below(path: Path, root: Path, *, whole: bool) -> Iterator[Path]:
                 if entry.is_symlink() and _leads_out(Path(entry.path), root):
                     raise BadInput(f"{entry.path}: is a link that leads out of the folder; copy in what it stands for")
                 refuse_stand_in(Path(entry.path))
+                refuse_unread(Path(entry.path))
                 if not whole and Path(entry.name).suffix.lower() not in _SUFFIXES:
                     known = f"{', '.join(_SUFFIXES)} files"
                     raise BadInput(

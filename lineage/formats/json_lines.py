@@ -22,7 +22,7 @@ import pyarrow as pa
 from lineage.errors import BadInput
 from lineage.formats.arrow_columns import ArrowColumns
 from lineage.formats.columns import MOST_COLUMNS, Choice, Columns
-from lineage.formats.compressed import opened
+from lineage.formats.decoding.compressed import opened
 from lineage.storage.size_limits import check_items, too_large
 
 _BYTES_OF_A_MARK = b"\xef\xbb\xbf"

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.formats.arrow_columns import ArrowColumns, is_text
-from lineage.formats.arrow_extensions import refuse_unknown
 from lineage.formats.columns import Choice, Columns, Text
 from lineage.formats.csv_file import cell_values
+from lineage.formats.decoding.arrow_extensions import refuse_unknown
 from lineage.formats.folder import files_below
 from lineage.storage.size_limits import check_items, too_large
 

@@ -27,8 +27,8 @@ import numpy as np
 
 from lineage.errors import BadInput
 from lineage.formats.columns import BY, Choice, Columns, Text
-from lineage.formats.compressed import format_of
 from lineage.formats.csv_file import read_csv
+from lineage.formats.decoding.compressed import format_of
 from lineage.formats.folder import read_folder
 from lineage.formats.json_lines import read_json_lines
 from lineage.formats.npz_file import read_npz
@@ -104,7 +104,8 @@ def read_file(
     ``key``, ``subject``, ``source`` and ``license`` name columns (a column of just that name needs no naming);
     ``fields`` names the content, else it is all the rest; ``by`` is read as text besides. ``by_id`` says whether the
     subjects are ids; None guesses it (:mod:`lineage.formats.subjects`). ``encoding``, ``delimiter``
-    and ``decimal`` are for CSV. ``missing`` keeps what has no value where no number stands, which is refused else.
+    and ``decimal`` are for CSV, a folder's ``metadata.csv`` too. ``missing`` keeps what has no value where no number
+    stands, which is refused else.
     ``whole`` takes a folder's files as their bytes, or with ``in_place`` as paths. ``limit`` is in bytes, unpacked.
 
     Raises ``BadInput`` for anything that cannot be taken in whole: what, where and what to do.
@@ -142,7 +143,10 @@ def read_again(
     choice = Choice(fields=tuple(kinds), unasked=False)
     with _reading(path):
         if names is not None and path.is_dir():
-            columns = read_folder(path, choice, limit=LIMIT, whole=whole, in_place=in_place, names=names)
+            columns = read_folder(
+                path, choice, limit=LIMIT, whole=whole, in_place=in_place, names=names, kinds=kinds,
+                encoding=encoding, delimiter=delimiter,
+            )  # fmt: skip
         else:
             columns = _columns(
                 path, choice, encoding=encoding, delimiter=delimiter, decimal=decimal, missing=missing, limit=LIMIT,
@@ -176,7 +180,9 @@ def _columns(
     if path.is_dir() and not whole and is_table_folder(path):
         return read_parquet(path, choice, limit=limit, kinds=kinds, missing=missing)
     if path.is_dir():
-        return read_folder(path, choice, limit=limit, whole=whole, in_place=in_place)
+        return read_folder(
+            path, choice, limit=limit, whole=whole, in_place=in_place, encoding=encoding, delimiter=delimiter
+        )
     if not path.exists():
         refuse_unfetched(path)
         raise BadInput(f"{path}: no such file or folder; check the path")

@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lineage.errors import BadInput
-from lineage.formats.compressed import format_of, opened, read_whole, written
 from lineage.formats.csv_file import USUAL, decoded, table
+from lineage.formats.decoding.compressed import format_of, opened, read_whole, written
 from lineage.formats.folder import files_below
 from lineage.formats.npz_file import parse_npy
 from lineage.formats.parquet_file import is_table_folder, table_files

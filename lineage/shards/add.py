@@ -198,7 +198,8 @@ def add_parts(
             back.append((shard, [items[row] for row in rows]))
         place = reading.place(intake) if reading is not None else None
         intake = intake if let_in else replace(intake, notes=(*intake.notes, *_noted(intake, again)))
-        made.append(Part(shard, intake, items, digests, place, reading.source(place, digests) if reading else None))
+        source_file = reading.source(place, intake, digests) if reading else None
+        made.append(Part(shard, intake, items, digests, place, source_file))
     with adding_alone(workspace):
         by, because = let_in or ("", "")
         return record_parts(

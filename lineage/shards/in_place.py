@@ -32,12 +32,15 @@ from lineage.storage.objects import write_atomically
 from lineage.storage.parquet import broken, read_table, table_bytes
 
 if TYPE_CHECKING:
+    from lineage.formats.metadata import Metadata
     from lineage.formats.read import Intake
     from lineage.storage.content import Arrays
 
 _METADATA = b"disgorge.in_place"
-_UNUSUAL = ("delimiter", "decimal", "missing")
+_UNUSUAL = ("delimiter", "decimal", "missing", "metadata")
 """Ways of reading that are written only where they are not the usual ones."""
+METADATA = ("metadata.csv", "metadata.jsonl")
+"""What a folder's metadata is called (:mod:`lineage.formats.metadata`)."""
 _WHAT = "references of the shard"
 _SHOWN = 3
 """Files that an error names; the rest is a count."""
@@ -57,11 +60,12 @@ class InPlace:
         root = root.absolute()
         kinds = {name: dtype_name(array) for name, array in intake.content.items()}
         files = intake.rows if root.is_dir() and not intake.in_tables else ("",) * len(intake)
+        metadata = any(files) and any((root / name).is_file() for name in METADATA)
         try:
             str(root).encode()
         except UnicodeEncodeError:
             raise BadInput(f"{str(root)!r}: its path is not UTF-8, so it cannot be recorded; rename it") from None
-        return cls(root, replace(reading, kinds=kinds), files)
+        return cls(root, replace(reading, kinds=kinds, metadata=metadata), files)
 
     def keep(self, rows: Sequence[int]) -> "InPlace":
         """Return where the items of these rows lie."""
@@ -138,7 +142,8 @@ def items_in_place(digests: Sequence[str], place: InPlace, *, as_paths: bool = F
 def still_holding(place: InPlace, digests: Sequence[str], items: Collection[str]) -> tuple[str, ...]:
     """Return which of the files still hold one of some items, byte for byte; "" for each such row of a table.
 
-    What cannot be read any more holds nothing that could be told.
+    What cannot be read any more holds nothing that could be told. A file whose line was deleted from the folder's
+    metadata is taken to hold its item as long as it is there.
     """
     try:
         if not any(place.files):
@@ -146,11 +151,35 @@ def still_holding(place: InPlace, digests: Sequence[str], items: Collection[str]
             return ("",) * sum(((Counter(_content(place, None, as_paths=True)[1])) & left).values()) if left else ()
         pairs = zip(place.files, digests, strict=True)
         wanted = {file: digest for file, digest in pairs if digest in items and (place.root / file).is_file()}
-        names = sorted(wanted)
+        bare = _without_line(place, wanted)
+        names = sorted(wanted.keys() - bare)
         found = _content(place, names, as_paths=True)[1] if names else ()
-        return tuple(name for name, digest in zip(names, found, strict=True) if wanted[name] == digest)
+        same = (name for name, digest in zip(names, found, strict=True) if wanted[name] == digest)
+        return tuple(sorted((*bare, *same)))
     except DigestMismatch:
         return ()
+
+
+def _without_line(place: InPlace, files: Collection[str]) -> set[str]:
+    """Return those of the files that were read with a line of metadata, and have none any more.
+
+    Whether they still hold what they held cannot be told by a digest, so they are taken to.
+    """
+    return set(files) - set(metadata_of(place.root, place.reading)[1]) if place.reading.metadata else set()
+
+
+def metadata_of(root: Path, reading: FileReading) -> "tuple[Metadata | None, tuple[str, ...]]":
+    """Return a folder's metadata, and the files that it has lines about by name; none where it cannot be read.
+
+    The names are in Unicode's form NFC.
+    """
+    from lineage.formats.metadata import read_metadata
+
+    try:
+        found = read_metadata(root, encoding=reading.encoding, delimiter=reading.delimiter)
+    except (BadInput, OSError):
+        return None, ()
+    return found, found.files if found else ()
 
 
 def _content(place: InPlace, names: list[str] | None, *, as_paths: bool) -> "tuple[Arrays, tuple[str, ...]]":

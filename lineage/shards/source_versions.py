@@ -53,7 +53,7 @@ def versions_of(
     for name, source in sources_of(workspace, shards):
         if source.md5:
             versions.holding.add(source.md5)
-        for file, recorded in _files(source, items, keys):
+        for file, recorded in _files(source, items, {dict(source.keyed).get(key, key) for key in keys}):
             path = source.path / file
             here = md5_of(path) if path.is_file() else ""
             hashes = {*named.get(path, ()), *_listed(stores, named.get(source.path, ()), file), here} - {""}

@@ -69,6 +69,10 @@ def _values(array: "NDArray[Any]") -> Iterable[str]:
     if array.dtype.kind == "f":
         wide = array if array.dtype.itemsize > 4 else np.array([float(str(value)) for value in array], np.float64)
         return map(_number, wide.tolist())
+    if array.dtype.kind == "M":
+        return ("" if value is None else str(value) for value in array.astype("M8[us]").tolist())
+    if array.dtype.kind == "b":
+        return map(str, array.astype(int).tolist())  # where one is missing they are floats
     return map(cache(_text) if array.dtype.kind == "T" else str, array.tolist())
 
 

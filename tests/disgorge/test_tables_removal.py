@@ -13,7 +13,7 @@ import pytest
 from disgorge.audit.findings import Level
 from disgorge.audit.rules import audit
 from disgorge.report.bundle import verify_bundle
-from lineage.formats.compressed import written
+from lineage.formats.decoding.compressed import written
 from lineage.formats.read import read_file
 from lineage.formats.write import write_without
 from lineage.shards.add import add_shard, shard_rows

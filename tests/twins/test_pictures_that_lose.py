@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from lineage.errors import BadInput
-from lineage.formats.picture import read_picture
+from lineage.formats.decoding.picture import read_picture
 from lineage.formats.read import read_file
 from lineage.storage.content import item_digests
 
