@@ -77,12 +77,12 @@ def write_references(path: Path, digests: Sequence[str], place: InPlace) -> None
     pairs = sorted(zip(digests, place.files, strict=True))
     told = {"root": str(place.root), "kinds": place.reading.kinds, "encoding": place.reading.encoding}
     told |= {"delimiter": place.reading.delimiter} if place.reading.delimiter is not None else {}
-    told |= {"metadata": True} if place.reading.metadata else {}
     columns = {
         "digest": pa.array([digest for digest, _ in pairs], pa.string()),
         "file": pa.array([file for _, file in pairs], pa.string()),
     }
-    metadata = {_METADATA: canonical(told | {"whole": place.reading.whole})}
+    flags = {"whole": place.reading.whole} | ({"metadata": True} if place.reading.metadata else {})
+    metadata = {_METADATA: canonical(told | flags)}
     write_atomically(path, table_bytes(pa.table(columns).replace_schema_metadata(metadata), dictionary=True))
 
 
