@@ -75,12 +75,9 @@ def read_folder(
     labels = ["" if file.parent == path else file.parent.relative_to(path).as_posix() for file in files]
     if "label" in told:
         labels = []
-    if metadata and choice.key == metadata.column and "key" not in told:
-        choice = replace(choice, key="key")
-    named = choice.key if metadata and choice.key == metadata.column else "key"  # what the path is called
-    is_key = named not in told and choice.key in (None, named)
-    own = [*([named] if is_key else []), kind, *(["suffix"] if whole else []), *(["label"] if any(labels) else [])]
-    settled = choice.settle([*own, *told], origin)
+    own = [kind, *(["suffix"] if whole else []), *(["label"] if any(labels) else [])]
+    choice, named = _with_path(choice, metadata)
+    settled = choice.settle([*named, *own, *told], origin)
     if any(labels) and not all(labels) and "label" in (*(settled.fields or ()), *settled.roles().values()):
         raise BadInput(f"{keys[labels.index('')]}: lies beside sub-folders of {origin}; put it into one, as its label")
     applied = Counter[str]()
@@ -96,13 +93,22 @@ def read_folder(
         if name == kind:
             raise BadInput(f"{origin}: '{name}' cannot be the {role}; in a folder that can be 'key' or 'label'")
         if name not in told:
-            text[role] = tuple({named: keys, "label": labels}[name] if name != "suffix" else content[name].tolist())
+            own_text = {"label": labels} | dict.fromkeys(named, keys)
+            text[role] = tuple(own_text[name] if name != "suffix" else content[name].tolist())
     notes = tuple(f"{counted(times, 'picture')} {rule}" for rule, times in applied.items())
     if metadata:
         more, texts = _beside(metadata, rows, settled, kinds or {})
         content, text = content | more, text | texts
     content = {name: content[name] for name in settled.fields or ()}
     return Columns(origin, content, text, tuple(keys), settled.roles(), notes=notes)
+
+
+def _with_path(choice: Choice, metadata: Metadata | None) -> tuple[Choice, list[str]]:
+    """Return the choice, and what the column is called that has the files' paths; none where another has the keys."""
+    told = metadata.cells if metadata else {}
+    if metadata and choice.key == metadata.column:
+        return (choice, [metadata.column]) if "key" in told else (replace(choice, key="key"), ["key"])
+    return choice, ["key"] if "key" not in told and choice.key in (None, "key") else []
 
 
 def _beside(
