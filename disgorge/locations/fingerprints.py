@@ -7,7 +7,8 @@ are those too small or too plain to identify a model.
 
 Files are read as they are needed, never as a whole: a large one costs no memory.
 
-Not found: weights that were rounded, quantized, scaled or cut into pieces, and files other than safetensors.
+Weights that were rounded, transposed, cut, joined or summed are found by samples (:mod:`lineage.storage.other_forms`).
+Not found: quantized weights, and files other than safetensors.
 """
 
 import hashlib
@@ -44,22 +45,27 @@ def tensor_digests(path: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _digests(path: Path) -> frozenset[str]:
+def digests_by_name(path: Path) -> dict[str, str]:
+    """Return the digests of a file's tensors by name; empty as above, ``ValueError`` for a damaged one."""
     if not path.is_file() or Reading.of(path) is not Reading.SAFETENSORS:
-        return frozenset()
+        return {}
     try:
         places, end = places_of(path)
     except BadInput as problem:
         raise ValueError(f"{path}: damaged safetensors ({problem})") from problem
     if end == path.stat().st_size:
-        return frozenset()
-    found = set[str]()
+        return {}
+    found = dict[str, str]()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
         for place in places:
             with memoryview(whole) as view, view[place.start : place.stop] as data:
                 if len(data) >= LEAST_BYTES and not _plain(data):
-                    found.add(hashlib.sha256(data).hexdigest())
-    return frozenset(found)
+                    found[place.name] = hashlib.sha256(data).hexdigest()
+    return found
+
+
+def _digests(path: Path) -> frozenset[str]:
+    return frozenset(digests_by_name(path).values())
 
 
 def _plain(data: memoryview) -> bool:
