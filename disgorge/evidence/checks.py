@@ -232,9 +232,9 @@ class ResidueCase:
 
     ``unread`` are files that are there and cannot be read as data, ``sources`` says in words which files that shards
     were read from are there as well. ``compared`` files were compared by what they hold, ``opened`` only opened, and
-    ``undecided`` have tensors of the removed weights' shapes that may or may not come from them. ``registered`` are the models in MLflow's registry that no recorded composition
-    explains and that name nothing of what was removed, None where there was no registry to look into. None of them is a
-    trace: it is for people to know.
+    ``undecided`` have tensors of the removed weights' shapes that may or may not come from them. ``registered`` are the
+    models in MLflow's registry that no recorded composition explains and that name nothing of what was removed, None
+    where there was no registry to look into. None of them is a trace: it is for people to know.
     """
 
     request: str

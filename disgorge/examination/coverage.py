@@ -30,8 +30,8 @@ CALIBRATED = (
     f"near-duplicates: images within {THRESHOLDS['image']} of 256 bits, texts within {THRESHOLDS['text']} of 128, by "
     "how often different items and changed copies lie within them, in benchmarks/calibrate_likeness.json; tensors of "
     f"removed weights from {LEAST_BYTES} bytes on, a floor that was chosen and not measured: equal bytes of fewer may "
-    "be chance; rounded, transposed, cut, joined or summed tensors where they fit to within rounding and a hundred times "
-    f"better than without the removed ones, over {FREEDOM} degrees of freedom, which is rarer than 1e-16 by chance; "
+    "be chance; rounded, transposed, cut, joined or summed tensors where they fit to within rounding and a hundred "
+    f"times better than without the removed ones, over {FREEDOM} degrees of freedom, by chance rarer than 1e-16; "
     "everything else by equal digests, where one trace is too many"
 )
 """What the thresholds of the searches after a purge rest on."""

@@ -152,8 +152,9 @@ class Target:
 
 @dataclass(slots=True)
 class Seen:
-    """Files that a search compared with its target by what they hold, those that it only opened, as text is, and those
-    with tensors of the removed weights' shapes that may or may not come from them.
+    """How a search looked at files: compared them with its target by what they hold, or only opened them, as text is.
+
+    ``undecided`` have tensors of the removed weights' shapes that may or may not come from them.
     """
 
     compared: list[Path] = field(default_factory=list)

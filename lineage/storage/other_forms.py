@@ -74,8 +74,14 @@ class OtherForms:
 
     def look(self, path: Path) -> Forms:
         """Return which of the tensors a file holds in another form; ``ValueError`` for one that is damaged."""
+        import numpy as np
+
         if not self.samples:
             return Forms()
+        with np.errstate(all="ignore"):  # numbers that no comparison finds anything in
+            return self._look(path)
+
+    def _look(self, path: Path) -> Forms:
         try:
             tensors = {name: tensor for name, tensor in map_tensors(path).items() if is_float(tensor)}
         except BadInput as problem:
@@ -136,7 +142,7 @@ class OtherForms:
         for sample in self.samples:
             for axis, view in _views_along(tensor, sample):
                 lines = sample.line(axis)
-                values = values_along(view, axis, lines=lines.shape[1]) if len(lines) else lines
+                values = values_along(view, axis, length=sample.shape[axis]) if len(lines) else lines
                 if not values.size or len(values) == len(lines):
                     continue
                 is_part = len(values) < len(lines)
@@ -149,9 +155,8 @@ class OtherForms:
 
     def _is_retained(self, x: "Array", sample: TensorSample, axis: int, run: slice) -> bool:
         """Whether a retained tensor has the same values at the same places."""
-        lines = sample.line(axis).shape[1]
         return any(
-            _equal(x, values_along(tensor, axis, lines=lines)[run])
+            _equal(x, values_along(tensor, axis)[run])
             for tensor in self._tensors().get(sample.size, {}).values()
             if tensor.shape == sample.shape
         )
@@ -173,18 +178,24 @@ class OtherForms:
         )
 
     def _of_size(self, size: int) -> Sequence[TensorSample]:
+        import numpy as np
+
         if "sizes" not in self._read:
             sizes = self._read["sizes"] = dict[int, list[TensorSample]]()
             for sample in self.samples:
-                sizes.setdefault(sample.size, []).append(sample)
+                if np.isfinite(sample.values).all():
+                    sizes.setdefault(sample.size, []).append(sample)
         found: list[TensorSample] = self._read["sizes"].get(size, [])
         return found
 
     def _retained(self, size: int) -> "list[tuple[str, Array]]":
         """Return the sampled values of the retained tensors of a size, with their names; kept."""
+        import numpy as np
+
         if (key := f"retained {size}") not in self._read:
             found = self._tensors().get(size, {}).items()
-            self._read[key] = [(name, values_spread(tensor)) for (_, name), tensor in found]
+            every = [(name, values_spread(tensor)) for (_, name), tensor in found]
+            self._read[key] = [(name, values) for name, values in every if np.isfinite(values).all()]
         values: list[tuple[str, Array]] = self._read[key]
         return values
 

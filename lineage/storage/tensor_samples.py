@@ -116,18 +116,17 @@ def values_spread(tensor: "Array") -> "Array":
     return _floats(tensor[_where(tensor.shape, spread_over(tensor.size, SPREAD))])
 
 
-def values_along(tensor: "Array", axis: int, *, lines: int | None = None) -> "Array":
+def values_along(tensor: "Array", axis: int, *, length: int | None = None) -> "Array":
     """Return the values along an axis, one row for each of its places; empty for one that is too long.
 
-    ``lines`` is their number, where that of another length is asked for.
+    The lines are those of a tensor with another ``length`` of this axis, if one is given.
     """
     import numpy as np
 
-    length = tensor.shape[axis]
-    lines = max(_LEAST_LINES, -(-_ON_LINES // max(length, 1))) if lines is None else lines
     rest = tensor.shape[:axis] + tensor.shape[axis + 1 :]
-    where = spread_over(prod(rest), lines)
-    if length * len(where) > LONGEST or not tensor.size:
+    most = -(-_ON_LINES // max(length or tensor.shape[axis], 1))
+    where = spread_over(prod(rest), max(_LEAST_LINES, most))
+    if tensor.shape[axis] * len(where) > LONGEST or not tensor.size:
         return np.zeros((0, 1))
     moved = np.moveaxis(tensor, axis, 0)
     places: Any = (slice(None), *_where(rest, where)) if rest else (slice(None), None)
