@@ -15,7 +15,7 @@ from lineage.ledger.chain import Fact
 from lineage.ledger.state import state_of
 from lineage.storage.components import files_of
 from lineage.storage.tensor_samples import TensorSample, is_float, products_of, sample_of
-from lineage.storage.tensors import map_tensors
+from lineage.storage.tensors import map_tensor, places_of
 from lineage.storage.tree import listed
 from lineage.workspace import Workspace
 
@@ -37,10 +37,12 @@ def samples_that_go(
         path = workspace.objects.path(each)
         digests = {name: digest for name, digest in digests_by_name(path).items() if digest in tensors}
         if digests:
-            there = map_tensors(path)
-            sought = {name: there[name] for name in digests if is_float(there[name])}
-            found += [sample_of(one, name=name, digest=digests[name], of=each) for name, one in sought.items()]
-            found += products_of(sought, digests=digests, of=each)
+            places = [place for place in places_of(path)[0] if place.name in digests and is_float(place)]
+            found += [
+                sample_of(map_tensor(path, place), name=place.name, digest=digests[place.name], of=each)
+                for place in places
+            ]
+            found += products_of({p.name: map_tensor(path, p) for p in places}, digests=digests, of=each)
     return tuple(found)
 
 

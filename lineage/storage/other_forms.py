@@ -27,12 +27,13 @@ and joined at once.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.errors import BadInput
 from lineage.storage.tensor_samples import TensorSample, is_float, values_along, values_spread
-from lineage.storage.tensors import map_tensors
+from lineage.storage.tensors import Place, map_tensor, places_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,14 +84,15 @@ class OtherForms:
 
     def _look(self, path: Path) -> Forms:
         try:
-            tensors = {name: tensor for name, tensor in map_tensors(path).items() if is_float(tensor)}
+            places = [place for place in places_of(path)[0] if is_float(place)]
         except BadInput as problem:
             raise ValueError(f"{path}: damaged safetensors ({problem})") from problem
         found, unexplained = list[str](), set[int]()
-        shapes = {(tensor.size, tuple(sorted(tensor.shape))) for tensor in tensors.values()}
-        for name, tensor in tensors.items():
+        shapes = {(prod(place.shape), tuple(sorted(place.shape))) for place in places}
+        for place in places:
+            tensor = map_tensor(path, place)
             if (words := self._whole(tensor, unexplained) or self._piece(tensor)) is not None:
-                found.append(f"{name[:100]!r} comes from {words}")
+                found.append(f"{place.name[:100]!r} comes from {words}")
         return Forms(tuple(found), not found and self._has_all(shapes, unexplained))
 
     def _whole(self, tensor: "Array", unexplained: set[int]) -> str | None:
@@ -156,9 +158,9 @@ class OtherForms:
     def _is_retained(self, x: "Array", sample: TensorSample, axis: int, run: slice) -> bool:
         """Whether a retained tensor has the same values at the same places."""
         return any(
-            _equal(x, values_along(tensor, axis)[run])
-            for tensor in self._tensors().get(sample.size, {}).values()
-            if tensor.shape == sample.shape
+            _equal(x, values_along(map_tensor(path, place), axis)[run])
+            for path, place in self._tensors().get(sample.size, [])
+            if place.shape == sample.shape
         )
 
     def _has_all(self, shapes: Iterable[tuple[int, tuple[int, ...]]], unexplained: set[int]) -> bool:
@@ -193,23 +195,23 @@ class OtherForms:
         import numpy as np
 
         if (key := f"retained {size}") not in self._read:
-            found = self._tensors().get(size, {}).items()
-            every = [(name, values_spread(tensor)) for (_, name), tensor in found]
+            found = self._tensors().get(size, [])
+            every = [(place.name, values_spread(map_tensor(path, place))) for path, place in found]
             self._read[key] = [(name, values) for name, values in every if np.isfinite(values).all()]
         values: list[tuple[str, Array]] = self._read[key]
         return values
 
-    def _tensors(self) -> "dict[int, dict[tuple[Path, str], Array]]":
-        """Return the retained tensors by size, as they lie in their files."""
+    def _tensors(self) -> dict[int, list[tuple[Path, Place]]]:
+        """Return where the retained tensors lie, by size; kept."""
         if "tensors" not in self._read:
             sizes = {sample.size for sample in self.samples}
-            found: dict[int, dict[tuple[Path, str], Array]] = {}
+            found: dict[int, list[tuple[Path, Place]]] = {}
             for path in self.retained:
-                for name, tensor in _tensors_in(path).items():
-                    if tensor.size in sizes and is_float(tensor):
-                        found.setdefault(tensor.size, {})[path, name] = tensor
+                for place in _places_in(path):
+                    if (size := prod(place.shape)) in sizes and is_float(place):
+                        found.setdefault(size, []).append((path, place))
             self._read["tensors"] = found
-        tensors: dict[int, dict[tuple[Path, str], Array]] = self._read["tensors"]
+        tensors: dict[int, list[tuple[Path, Place]]] = self._read["tensors"]
         return tensors
 
 
@@ -350,8 +352,8 @@ def _alike(several: Any, name: str, most: int) -> Any:
     return [each for _, each in ranked[:most]]
 
 
-def _tensors_in(path: Path) -> "dict[str, Array]":
+def _places_in(path: Path) -> list[Place]:
     try:
-        return map_tensors(path)
+        return places_of(path)[0]
     except (BadInput, OSError):  # a folder's listing, a text, or a file that is not there
-        return {}
+        return []

@@ -23,6 +23,8 @@ from itertools import permutations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from lineage.storage.tensors import Place
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -37,7 +39,7 @@ LONGEST = 1 << 22
 """Values on the lines along one axis, at the most: 32 MB of memory. Longer axes are not compared in pieces."""
 _GOLDEN = 0.6180339887498949
 """Multiples of it, without their whole parts, spread evenly over an interval."""
-_FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
+_FLOATS = frozenset({"F16", "F32", "F64", "BF16"})
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ class TensorSample:
         return found.reshape(self.shape[axis] if found.size else 0, -1 if found.size else 1)
 
 
-def is_float(tensor: "Array") -> bool:
-    """Whether a tensor holds floating point numbers of at least 16 bits."""
-    return tensor.dtype.name in _FLOATS
+def is_float(place: Place) -> bool:
+    """Whether a tensor of a file holds floating point numbers of at least 16 bits."""
+    return place.dtype in _FLOATS
 
 
 def sample_of(tensor: "Array", *, name: str, digest: str, of: str) -> TensorSample:
