@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from lineage.errors import LineageError
 from lineage.records import adapter
 from lineage.storage.objects import remove_asides, write_atomically
+from lineage.storage.tensor_samples import TensorSample
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ class WithdrawnItems:
     found_before: int | None = None
     recognized: list[str] = field(default_factory=list)
     tensors: list[str] = field(default_factory=list)
+    samples: list[TensorSample] = field(default_factory=list)
+    """Of these tensors, by which they are known when they are rounded, cut or in a sum."""
     files: dict[str, int] = field(default_factory=dict)
     """By digest the sizes of the files that go with components which are folders."""
     row_marks: dict[str, list[str]] = field(default_factory=dict)

@@ -98,7 +98,7 @@ ROOMS = {
         lineage/shown policies/errors
     """,
     "disgorge/evidence": "disgorge/errors disgorge/method lineage/plural lineage/records",
-    "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/records",
+    "disgorge/evidence/probes": "disgorge/evidence disgorge/method lineage/plural lineage/records",
     "disgorge/examination": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/layout
         disgorge/locations disgorge/method disgorge/plan disgorge/training disgorge/training/code
@@ -181,7 +181,7 @@ ROOMS = {
     """,
     "disgorge/request/withdrawn": """
         disgorge/errors disgorge/facts disgorge/plan disgorge/request lineage/catalog lineage/errors
-        lineage/private_files lineage/records lineage/shards lineage/workspace
+        lineage/private_files lineage/records lineage/shards lineage/storage lineage/workspace
     """,
     "disgorge/request/workflow": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/examination disgorge/facts disgorge/layout

@@ -231,9 +231,10 @@ class ResidueCase:
     ``live`` is how many traces the same search finds now of an item that is live; None where that was not asked.
 
     ``unread`` are files that are there and cannot be read as data, ``sources`` says in words which files that shards
-    were read from are there as well. ``registered`` are the models in MLflow's registry that no recorded composition
-    explains and that name nothing of what was removed, None where there was no registry to look into. None of them is a
-    trace: it is for people to know.
+    were read from are there as well. ``compared`` files were compared by what they hold, ``opened`` only opened, and
+    ``undecided`` have tensors of the removed weights' shapes that may or may not come from them. ``registered`` are the
+    models in MLflow's registry that no recorded composition explains and that name nothing of what was removed, None
+    where there was no registry to look into. None of them is a trace: it is for people to know.
     """
 
     request: str
@@ -250,6 +251,9 @@ class ResidueCase:
     sources: tuple[str, ...] = ()
     registered: tuple[str, ...] | None = None
     live: int | None = None
+    compared: int = 0
+    opened: int = 0
+    undecided: tuple[str, ...] = ()
 
 
 @runtime_checkable

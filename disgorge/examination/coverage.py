@@ -18,6 +18,7 @@ from disgorge.locations.location import Target, shown
 from lineage.catalog.catalog import Catalog
 from lineage.perceptual_hash import THRESHOLDS
 from lineage.records import canonical, restore
+from lineage.storage.other_forms import FREEDOM
 from lineage.workspace import Workspace
 from policies.request import RemovalRequest
 
@@ -29,7 +30,9 @@ CALIBRATED = (
     f"near-duplicates: images within {THRESHOLDS['image']} of 256 bits, texts within {THRESHOLDS['text']} of 128, by "
     "how often different items and changed copies lie within them, in benchmarks/calibrate_likeness.json; tensors of "
     f"removed weights from {LEAST_BYTES} bytes on, a floor that was chosen and not measured: equal bytes of fewer may "
-    "be chance; everything else by equal digests, where one trace is too many"
+    "be chance; rounded, transposed, cut, joined or summed tensors where they fit to within rounding and a hundred "
+    f"times better than without the removed ones, over {FREEDOM} degrees of freedom, by chance rarer than 1e-16; "
+    "everything else by equal digests, where one trace is too many"
 )
 """What the thresholds of the searches after a purge rest on."""
 
@@ -67,6 +70,9 @@ def residue_check(
         sources=traces.unsupported,
         registered=traces.unexplained,
         live=live,
+        compared=len(traces.compared),
+        opened=len(traces.opened),
+        undecided=tuple(shown(path, workspace.root) for path in traces.undecided),
     )
     check = residue(case)
     return replace(check, detail=check.detail | {"calibrated": CALIBRATED})

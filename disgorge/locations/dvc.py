@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from disgorge.locations.dvc_plan import DvcPlan, named_at
-from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces
+from disgorge.locations.location import Copy, Deletion, Location, Seen, Spare, Target, Traces
 from lineage.dvc.history import past_files
 from lineage.dvc.repo import opened, root_of
 from lineage.dvc.storage import (
@@ -67,7 +67,7 @@ class Dvc(Location):
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look for hashes and what was made of them in every store, and into every file on this machine."""
-        root, unreachable = root_of(self.workspace.root), list[str]()
+        root, unreachable, seen = root_of(self.workspace.root), list[str](), Seen()
         if root is None:
             return Traces()
         with opened(root) as repo:
@@ -75,10 +75,10 @@ class Dvc(Location):
             planned = self._plan_of(repo, stores, target, spare, unreachable)
             tracked = (path for out in repo.index.outs for path in files_of(out))
             every = (*stores.local_files(), *tracked, *experiments(repo))
-            traces, unread = target.look(every, stored=True)
+            traces, unread = target.look(every, stored=True, seen=seen)
             texts = {Path(run.path) for run in stores.runs}
             words = (f"{relative(path, repo)} {words}" for path, words in traces.items())
-            return Traces(
+            return seen.traces() + Traces(
                 (*planned.traces(), *words),
                 unreadable=tuple(path for path in unread if path.suffix != ".dir" and path not in texts),
                 unreachable=tuple(unreachable),

@@ -24,13 +24,14 @@ from disgorge.locations.folder import Folder
 from disgorge.locations.location import Deletion, Location, Spare, Target, Traces
 from disgorge.locations.mlflow import Mlflow
 from disgorge.locations.objects import Objects
-from disgorge.locations.references import spare_of
+from disgorge.locations.references import retained_files, spare_of
 from disgorge.locations.report_images import ReportImages
 from disgorge.locations.source_files import SourceFiles
 from lineage.activity import activity
 from lineage.errors import DigestMismatch, LedgerBroken
 from lineage.ledger.chain import Fact
 from lineage.shards.files import adding_alone
+from lineage.storage.other_forms import OtherForms
 from lineage.workspace import Workspace
 
 GROUP = "disgorge.locations"
@@ -76,7 +77,7 @@ def search(workspace: Workspace, target: Target) -> Traces:
     Raises :class:`~lineage.errors.DigestMismatch` where a file of the workspace itself is damaged.
     """
     spare, traces = spare_of(workspace), Traces()
-    target = _with_compositions(target.without(spare.shards, spare.objects), spare)
+    target = _completed(workspace, target.without(spare.shards, spare.objects), spare)
     for location in locations(workspace):
         try:
             traces += location.search(target, spare)
@@ -113,7 +114,7 @@ def purge(workspace: Workspace, target: Target) -> Deletion:
 def _planned(workspace: Workspace, target: Target, spare: Spare) -> tuple[Deletion, list[tuple[Location, Deletion]]]:
     """Return what of the target is kept, and what every location would delete of the rest."""
     needed, planned = spare.served | spare.objects, []
-    rest = _with_compositions(target.without(spare.shards, needed), spare)
+    rest = _completed(workspace, target.without(spare.shards, needed), spare)
     for location in locations(workspace):
         with _explaining(location, lambda: True):
             planned.append((location, replace(location.plan(rest, spare), target=rest, spare=spare)))
@@ -140,11 +141,15 @@ def _untouched(done: Deletion, deletion: Deletion) -> bool:
     return not done.entries and all(os.path.lexists(path) for path in deletion.paths)
 
 
-def _with_compositions(target: Target, spare: Spare) -> Target:
-    """Add each composition that had one of the weights."""
+def _completed(workspace: Workspace, target: Target, spare: Spare) -> Target:
+    """Add each composition that had one of the weights, and the comparison with those and with what is retained."""
     compositions = spare.state.compositions.values()
     composed = (each for each in compositions if any(member.component in target.weights for member in each.members))
-    return replace(target, compositions=target.compositions | {each.digest for each in composed})
+    return replace(
+        target,
+        compositions=target.compositions | {each.digest for each in composed},
+        other_forms=OtherForms(target.samples, retained_files(workspace, spare, target) if target.samples else ()),
+    )
 
 
 def _is_of_a_report(path: Path) -> bool:

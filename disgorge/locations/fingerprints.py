@@ -7,13 +7,14 @@ are those too small or too plain to identify a model.
 
 Files are read as they are needed, never as a whole: a large one costs no memory.
 
-Not found: weights that were rounded, quantized, scaled or cut into pieces, and files other than safetensors.
+Weights that were rounded, transposed, cut, joined or summed are found by samples (:mod:`lineage.storage.other_forms`).
+Not found: quantized weights, and files other than safetensors.
 """
 
 import hashlib
-import mmap
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from lineage.errors import BadInput
 from lineage.storage.file_types import Reading
@@ -44,22 +45,28 @@ def tensor_digests(path: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _digests(path: Path) -> frozenset[str]:
+def digests_by_name(path: Path) -> dict[str, str]:
+    """Return the digests of a file's tensors by name; empty as above, ``ValueError`` for a damaged one."""
     if not path.is_file() or Reading.of(path) is not Reading.SAFETENSORS:
-        return frozenset()
+        return {}
+    import numpy as np
+
     try:
-        places, end = places_of(path)
+        places, _ = places_of(path)
     except BadInput as problem:
         raise ValueError(f"{path}: damaged safetensors ({problem})") from problem
-    if end == path.stat().st_size:
-        return frozenset()
-    found = set[str]()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-        for place in places:
-            with memoryview(whole) as view, view[place.start : place.stop] as data:
-                if len(data) >= LEAST_BYTES and not _plain(data):
-                    found.add(hashlib.sha256(data).hexdigest())
-    return frozenset(found)
+    found = dict[str, str]()
+    for place in places:
+        if (size := place.stop - place.start) >= LEAST_BYTES:  # mapped one by one, so that each frees its memory
+            mapped: Any = np.memmap(path, np.uint8, "r", offset=place.start, shape=(size,))
+            with memoryview(mapped) as data:
+                if not _plain(data):
+                    found[place.name] = hashlib.sha256(data).hexdigest()
+    return found
+
+
+def _digests(path: Path) -> frozenset[str]:
+    return frozenset(digests_by_name(path).values())
 
 
 def _plain(data: memoryview) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
 
-from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, shown
+from disgorge.locations.location import Copy, Deletion, Location, Seen, Spare, Target, Traces, shown
 from disgorge.locations.mlflow import FOLDERS
 from lineage.dvc.repo import is_repo, moves_cache
 from lineage.storage.objects import is_digest
@@ -31,9 +31,10 @@ class Folder(Location):
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Look at every file of the workspace's folder."""
-        matches, unread = self.look(self.workspace.root, target)
+        seen = Seen()
+        matches, unread = self.look(self.workspace.root, target, seen)
         words = tuple(f"{shown(path, self.workspace.root)} {words}" for path, words in matches.items())
-        return Traces(words, unreadable=tuple(unread))
+        return Traces(words, unreadable=tuple(unread)) + seen.traces()
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the strays among objects, manifests and contents that hold some of the target."""
@@ -44,10 +45,10 @@ class Folder(Location):
             left.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
         return Deletion(paths=tuple(path for path in files if path.is_file()), left=Copy.NOT_ENUMERATED.words(left))
 
-    def look(self, root: Path, target: Target) -> tuple[dict[Path, str], list[Path]]:
+    def look(self, root: Path, target: Target, seen: Seen | None = None) -> tuple[dict[Path, str], list[Path]]:
         """Return what each file below holds of the target, and which files and folders cannot be read."""
         closed = list[Path]()
-        matches, unread = target.look(self._walk(root, closed))
+        matches, unread = target.look(self._walk(root, closed), seen=seen)
         home, private = self.workspace.home, f"{self.workspace.home / 'private'}{os.sep}"
         own = (home / "ledger.jsonl", home / "head.json", home / "mlflow.db", self.workspace.root / "mlflow.db")
         spared = frozenset(map(str, own))  # text, since there may be many files

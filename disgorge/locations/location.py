@@ -18,11 +18,17 @@ from lineage.ledger.chain import Fact
 from lineage.ledger.state import State
 from lineage.storage.file_types import Reading, is_text, lists_any
 from lineage.storage.objects import sha256_of
+from lineage.storage.other_forms import OtherForms
+from lineage.storage.tensor_samples import TensorSample
 from lineage.workspace import Workspace
 
 T = TypeVar("T", "Traces", "Deletion")
 SAME_TEXT = "is equal to a file of a removed component; delete it or, if it is public, record what it is part of"
 """Said of text, which may be settings or a vocabulary that others have as well: a person decides."""
+
+
+OTHER_FORM = "holds removed weights in another form"
+"""How words begin about a file with tensors that come from removed ones."""
 
 
 class Copy(StrEnum):
@@ -61,7 +67,8 @@ class Target:
     ``weights`` are objects: components of tensors, listings of those that are folders, and the files of these.
     ``files`` are the files among them, with their sizes; those too small to be known by their bytes go as objects and
     are looked for nowhere else (:attr:`known`). ``request`` is the request it is removed for. ``marks`` are those of
-    the items' rows in texts (:mod:`lineage.shards.row_marks`).
+    the items' rows in texts (:mod:`lineage.shards.row_marks`). ``samples`` are those of the tensors, by which they are
+    known in ``other_forms``: that compares them, and is made where the search begins.
     """
 
     shards: tuple[str, ...] = ()
@@ -72,6 +79,8 @@ class Target:
     request: str = ""
     files: Mapping[str, int] = field(default_factory=dict)
     marks: Mapping[str, Collection[str]] = field(default_factory=dict)
+    samples: tuple[TensorSample, ...] = ()
+    other_forms: OtherForms = field(default_factory=lambda: OtherForms(()), compare=False)
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -92,17 +101,19 @@ class Target:
             weights=tuple(digest for digest in dict.fromkeys(self.weights) if digest not in needed),
         )
 
-    def look(self, paths: Iterable[Path], *, stored: bool = False) -> tuple[dict[Path, str], list[Path]]:
+    def look(
+        self, paths: Iterable[Path], *, stored: bool = False, seen: "Seen | None" = None
+    ) -> tuple[dict[Path, str], list[Path]]:
         """Return in words what each of these files holds of the target, and which of them cannot be read as data.
 
-        ``stored`` is for a place where only data is kept.
+        ``stored`` is for a place where only data is kept. How each of the others was looked at is noted in ``seen``.
         """
-        matches, unread = dict[Path, str](), list[Path]()
+        matches, unread, seen = dict[Path, str](), list[Path](), seen or Seen()
         known, sizes = frozenset(self.known), frozenset(self.files.values())
         for path in paths:
             try:
                 reading = Reading.of(path, stored=stored)
-                words = self._trace_in(path, reading, known, sizes)
+                words = self._trace_in(path, reading, known, sizes) or self._other_form_in(path, reading, seen)
             except FileNotFoundError:
                 continue  # another program's file, deleted meanwhile
             except (OSError, ValueError):  # closed, or damaged: Arrow and safetensors raise a ValueError
@@ -112,7 +123,20 @@ class Target:
                 matches[path] = words
             elif reading is Reading.UNREAD:
                 unread.append(path)
+                continue
+            (seen.opened if reading is Reading.WORDS else seen.compared).append(path)
         return matches, unread
+
+    def _other_form_in(self, path: Path, reading: Reading, seen: "Seen") -> str | None:
+        if reading is not Reading.SAFETENSORS:
+            return None
+        forms = self.other_forms.look(path)
+        if forms.open_shapes:
+            seen.undecided.append(path)
+        if not forms.found:
+            return None
+        more = f" and {len(forms.found) - 1:,} more" if len(forms.found) > 1 else ""
+        return f"{OTHER_FORM}: {forms.found[0]}{more}"
 
     def _trace_in(self, path: Path, reading: Reading, known: AbstractSet[str], sizes: AbstractSet[int]) -> str | None:
         if reading is Reading.PARQUET and self.items and lists_any(path, self.items):
@@ -126,13 +150,30 @@ class Target:
         return None
 
 
+@dataclass(slots=True)
+class Seen:
+    """How a search looked at files: compared them with its target by what they hold, or only opened them, as text is.
+
+    ``undecided`` have tensors of the removed weights' shapes that may or may not come from them.
+    """
+
+    compared: list[Path] = field(default_factory=list)
+    opened: list[Path] = field(default_factory=list)
+    undecided: list[Path] = field(default_factory=list)
+
+    def traces(self) -> "Traces":
+        """Return it as part of what a search returns."""
+        return Traces(compared=tuple(self.compared), opened=tuple(self.opened), undecided=tuple(self.undecided))
+
+
 @dataclass(frozen=True, slots=True)
 class Traces:
     """What a search found, and what it could not look into.
 
     ``found`` and ``needs_a_person`` (a copy that only a person can judge) are residual and stop a certificate.
     ``unreachable`` and ``unreadable`` are not enumerated: the first, in words, makes the certificate inconclusive, the
-    second are files that are there and cannot be read as data. ``unsupported`` copies lie where nothing is deleted;
+    second are files that are there and cannot be read as data. ``compared``, ``opened`` and ``undecided`` are those of
+    :class:`Seen`. ``unsupported`` copies lie where nothing is deleted;
     ``unexplained`` are registered models that no composition explains (None without a registry).
     """
 
@@ -142,6 +183,9 @@ class Traces:
     unreachable: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
     unexplained: tuple[str, ...] | None = None
+    compared: tuple[Path, ...] = ()
+    opened: tuple[Path, ...] = ()
+    undecided: tuple[Path, ...] = ()
 
     @property
     def left(self) -> tuple[str, ...]:

@@ -33,7 +33,19 @@ from typing import Any
 from urllib.parse import urlparse
 
 from disgorge.locations.fingerprints import tensor_digests
-from disgorge.locations.location import SAME_TEXT, Copy, Deletion, Location, Spare, Target, Traces, delete_files, shown
+from disgorge.locations.location import (
+    OTHER_FORM,
+    SAME_TEXT,
+    Copy,
+    Deletion,
+    Location,
+    Seen,
+    Spare,
+    Target,
+    Traces,
+    delete_files,
+    shown,
+)
 from disgorge.tracking.addresses import Address, addresses, download_uri, local_path, may_be_unmounted, outermost
 from disgorge.tracking.client import (
     COMPOSITION,
@@ -213,13 +225,14 @@ class _Found:
                 what = "artifacts in" if path.is_dir() else "artifact"
                 self.blind(f"MLflow {what} {path} is a link to {path.resolve()}, which was not searched")
         inside = [path for root in roots for path in _files(root) if path == root or not path.is_symlink()]
-        matches, unread = self.target.look(inside)
-        self.others += Traces(unreadable=tuple(unread))
+        seen = Seen()
+        matches, unread = self.target.look(inside, seen=seen)
+        self.others += seen.traces() + Traces(unreadable=tuple(unread))
         for path in inside if self.marks else ():
             if path not in matches:
                 self._rows(path)
         for path, words in matches.items():
-            if words == SAME_TEXT:
+            if words == SAME_TEXT or words.startswith(OTHER_FORM):
                 self.others += Traces(needs_a_person=(f"MLflow artifact {path} {words}",))
                 continue
             if words != "holds some of the weights" or tensor_digests(path) <= self.target.tensors:

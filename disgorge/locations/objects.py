@@ -42,7 +42,8 @@ class Objects(Location):
         for digest, names in named.items():
             if words := self._trace(digest, names or frozenset(), target, spare):
                 traces.append(f"object {digest} {words}")
-        return Traces(tuple(traces), unreachable=unsettled)
+        compared = (*self._tables(), *map(self.workspace.objects.path, named))
+        return Traces(tuple(traces), unreachable=unsettled, compared=compared)
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the files of the target, tables that hold its items and are of no live shard, and what is left aside."""

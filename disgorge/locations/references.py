@@ -5,14 +5,17 @@ kept apart, in :attr:`Spare.served`, so that a purge spares it and the search fo
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
-from disgorge.locations.fingerprints import tensors_of
-from disgorge.locations.location import Spare
+from disgorge.locations.fingerprints import digests_by_name, tensors_of
+from disgorge.locations.location import Spare, Target
 from disgorge.locations.report_images import drawings, outlived
 from lineage.artifacts.files import objects_of
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import state_of
 from lineage.storage.components import files_of
+from lineage.storage.tensor_samples import TensorSample, is_float, products_of, sample_of
+from lineage.storage.tensors import map_tensor, places_of
 from lineage.storage.tree import listed
 from lineage.workspace import Workspace
 
@@ -23,6 +26,34 @@ def tensors_that_go(workspace: Workspace, objects: Collection[str], coming: Sequ
     going = frozenset(objects) | files_that_go(workspace, objects).keys()
     going = going - spare.objects.keys() - spare.served.keys()
     return tensors_of(map(workspace.objects.path, going)) - _needed_tensors(workspace, spare) if going else going
+
+
+def samples_that_go(
+    workspace: Workspace, objects: Collection[str], tensors: Collection[str]
+) -> tuple[TensorSample, ...]:
+    """Return samples of those of the tensors, by digest, that these objects hold, and of the products of adapters."""
+    found = list[TensorSample]()
+    for each in dict.fromkeys((*objects, *files_that_go(workspace, objects))) if tensors else ():
+        path = workspace.objects.path(each)
+        digests = {name: digest for name, digest in digests_by_name(path).items() if digest in tensors}
+        if digests:
+            places = [place for place in places_of(path)[0] if place.name in digests and is_float(place)]
+            found += [
+                sample_of(map_tensor(path, place), name=place.name, digest=digests[place.name], of=each)
+                for place in places
+            ]
+            found += products_of({p.name: map_tensor(path, p) for p in places}, digests=digests, of=each)
+    return tuple(found)
+
+
+def of_tensors(samples: Iterable[TensorSample], tensors: Collection[str]) -> tuple[TensorSample, ...]:
+    """Return the samples of these tensors, by digest."""
+    return tuple(sample for sample in samples if sample.digest in tensors)
+
+
+def retained_files(workspace: Workspace, spare: Spare, target: Target) -> tuple[Path, ...]:
+    """Return where the objects lie that something live needs or serves, and that are not to go."""
+    return tuple(map(workspace.objects.path, sorted({*spare.objects, *spare.served}.difference(target.weights))))
 
 
 def files_that_go(workspace: Workspace, components: Iterable[str]) -> dict[str, int]:

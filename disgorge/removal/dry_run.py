@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from disgorge.locations.every import plan as plan_purge
 from disgorge.locations.location import Deletion, Target
-from disgorge.locations.references import files_that_go, tensors_that_go
+from disgorge.locations.references import files_that_go, samples_that_go, tensors_that_go
 from disgorge.locations.source_files import files_for_a_person
 from disgorge.plan.details import RenewalDetail, WithdrawalDetail
 from disgorge.plan.plan import Action, Plan, Step
@@ -61,7 +61,8 @@ def preview(workspace: Workspace, request: str) -> Deletion:
     noted = ForgetList(workspace, plan.digest)  # of a purge that was killed
     tensors = noted.tensors if noted.found_before is not None else tensors_that_go(workspace, objects, coming)
     files = noted.files if noted.found_before is not None else files_that_go(workspace, objects)
-    target = Target(shards, objects, items, tensors, request=request).with_files(files)
+    samples = noted.samples if noted.found_before is not None else samples_that_go(workspace, objects, tensors)
+    target = Target(shards, objects, items, tensors, request=request, samples=samples).with_files(files)
     planned = plan_purge(workspace, target, coming)
     stages = stages_of(workspace)  # cleared on the way
     copies = (path for stage in stages for path in stage.rglob("*") if path.is_file())

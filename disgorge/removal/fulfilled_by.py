@@ -22,7 +22,7 @@ from disgorge.facts import FulfilledFact, OverlapFact, RequestClosedFact
 from disgorge.locations.every import search
 from disgorge.locations.exports import bundles_with, pages_with
 from disgorge.locations.location import Copy, Target
-from disgorge.locations.references import still_gone
+from disgorge.locations.references import of_tensors, still_gone
 from disgorge.plan.details import ConfirmationDetail
 from disgorge.plan.plan import Action, Plan, Step
 from disgorge.plan.results import Searched
@@ -252,15 +252,17 @@ def _confirmed(
 ) -> FulfilledFact:
     """Search for the items and for what learned from them, and return the fact that says what was found."""
     gone = purges_of(workspace, other)
+    tensors = still_gone(workspace, listed.tensors)
     residue = residue_check(  # as a purge searches: for the items, and for the old shards and weights
         workspace,
         Target(
             gone.shards,
             gone.objects,
             listed.items,
-            still_gone(workspace, listed.tensors),
+            tensors,
             request=case.request.id,
             marks=listed.marks,
+            samples=of_tensors(listed.samples, tensors),
         ).with_files(listed.files),
         found_before=listed.found_before or 0,
         near=lambda: look(workspace, case, listed.likenesses),

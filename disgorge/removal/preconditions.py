@@ -226,7 +226,8 @@ def _back_again(workspace: Workspace, plan: Plan, case: Case) -> list[str]:
         return [f"{near.words}, which was not reviewed (`disgorge request near {plan.request}`)"]
     if not any(step.action is Action.PURGE for step in plan.steps):
         return []
-    target = Target(plan.purges.shards, plan.purges.objects, items, noted.tensors, marks=noted.marks)
-    target = target.with_files(noted.files)
+    target = Target(
+        plan.purges.shards, plan.purges.objects, items, noted.tensors, marks=noted.marks, samples=noted.samples
+    ).with_files(noted.files)
     traces = search(workspace, target)
     return [f"what was purged is back: {traces.left[0]}"] if traces.left else [*traces.unreachable[:1]]

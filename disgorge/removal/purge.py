@@ -12,7 +12,7 @@ from disgorge.examination.coverage import nameless, nobody_named, require_gone, 
 from disgorge.examination.lineage_closure import lineage_closure
 from disgorge.locations.every import purge, search
 from disgorge.locations.location import Target
-from disgorge.locations.references import files_that_go, still_gone, tensors_that_go
+from disgorge.locations.references import files_that_go, of_tensors, samples_that_go, still_gone, tensors_that_go
 from disgorge.plan.details import PurgeDetail, WithdrawalDetail
 from disgorge.plan.plan import Plan, Step
 from disgorge.plan.results import Purged
@@ -58,8 +58,10 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
     target = target.with_files(files)
     if found_before is None:
         marks = marks_to_look_for(workspace, target, cases)
-        listed.note_tensors(tensors_that_go(workspace, target.weights), files, marks)
-        before = search(workspace, replace(target, tensors=listed.tensors, marks=marks))
+        tensors = tensors_that_go(workspace, target.weights)
+        samples = samples_that_go(workspace, target.weights, tensors)
+        listed.note_tensors(tensors, files, marks, samples)
+        before = search(workspace, replace(target, tensors=tensors, marks=marks, samples=samples))
         if before.unreachable and not before.left:  # noted once, it would show for ever that the search finds nothing
             raise CertificateRefused(f"{before.unreachable[0]}; nothing was deleted, put that right and resume")
         found_before = len(before.left)
@@ -69,6 +71,7 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
     for each in cases:
         require_purge_unheld(workspace, each, target.shards, forget, before=f"step {step.id}")
     target = replace(target, tensors=still_gone(workspace, listed.tensors))
+    target = replace(target, samples=of_tensors(listed.samples, target.tensors))
     purged = purge(workspace, target)
     residue = residue_check(
         workspace,
@@ -119,7 +122,7 @@ def _note_controls(workspace: Workspace, case: Case, listed: ForgetList, target:
         try:
             if other.found_before is None:
                 marks = {item: marks for item, marks in listed.marks.items() if item in other.items}
-                other.note_tensors(listed.tensors, listed.files, marks)
+                other.note_tensors(listed.tensors, listed.files, marks, listed.samples)
                 theirs = replace(target, items=other.items, tensors=other.tensors, marks=marks)
                 found = search(workspace, theirs).left
                 other.note_found(len(found), recognized(workspace, case.withdrawn, other.likenesses))

@@ -153,13 +153,22 @@ def _what_passed(passed: list[Check]) -> Iterator[str]:
     if "lineage-closure" in subjects:
         yield "no recorded path leads from the withdrawn data to anything live"
     if "residue" in subjects:
-        yield "nothing of it was found in the places searched"
+        yield f"nothing of it was found in the places searched{_looked_at(passed)}"
     if named := subjects.get("membership"):
         yield f"one kind of attack did not recognize the items in {listed(dict.fromkeys(named))}"
     if "weights-changed" in subjects:
         yield "every part that learned from it has other weights than before"
     if others := sorted(subjects.keys() - {"never-trained", "answers", "membership", "weights-changed", *ALWAYS}):
         yield f"also {listed(others)}"
+
+
+def _looked_at(passed: list[Check]) -> str:
+    """Return in brackets how many files a search compared and how many it did not; "" for one that did not count."""
+    detail = next(check.detail for check in passed if check.name == "residue")
+    if (looked := detail.get("looked at")) is None:
+        return ""
+    compared, unread = counted(int(looked["compared"]), "file"), int(detail["not enumerated"]["files"])
+    return f" ({compared} compared by content, {looked['only opened']:,} only opened, {unread:,} not read)"
 
 
 def _not_promised(case: ReportCase) -> str:

@@ -123,6 +123,7 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
         yield from (
             f"Unsupported: {'' if words.startswith('artifact ') else 'shard '}{words}." for words in unsupported
         )
+        yield from _looked_at(detail)
         if count:
             named = _named(unread["named"], count)
             yield (
@@ -130,6 +131,25 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
                 f"only Parquet with digests and safetensors can be compared with what was removed"
                 f"{named and f': {named}'}."
             )
+
+
+def _looked_at(detail: Mapping[str, Json]) -> Iterator[str]:
+    """Yield what a search compared and what it only opened, and which files it could not decide about."""
+    if (looked := detail.get("looked at")) is None:
+        return  # of a version that did not count
+    yield (
+        f"Compared: {counted(int(looked['compared']), 'file')}, tables by the items they list and tensors with the "
+        f"removed ones, as they are, rounded to 16 bits, transposed, cut or joined along an axis, and in sums with "
+        f"retained ones; not seen is what was quantized or changed by more. Only opened: "
+        f"{counted(int(looked['only opened']), 'file')} of text and code, known by their bytes as a whole alone."
+    )
+    if count := int(detail["not decided"]["files"]):
+        named = _named(detail["not decided"]["named"], count)
+        has, them = ("has", "it comes") if count == 1 else ("have", "they come")
+        yield (
+            f"Not decided: {counted(count, 'file')} {has} tensors of the shapes of removed weights, and whether {them} "
+            f"from them is not known{named and f': {named}'}."
+        )
 
 
 def beside_the_record(evidence: Evidence) -> str:

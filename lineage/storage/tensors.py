@@ -142,6 +142,17 @@ def places_of(path: Path) -> tuple[list[Place], int]:
     return found, end
 
 
+def map_tensor(path: Path, place: Place) -> "Array":
+    """Return one tensor of a file, read as it is needed; its memory is free again once it is no longer used."""
+    import numpy as np
+
+    dtype = _dtype(place.dtype)
+    if place.start == place.stop:
+        return np.zeros(place.shape, dtype)
+    found: Array = np.memmap(path, dtype, "r", offset=place.start, shape=place.shape or (1,)).reshape(place.shape)
+    return found
+
+
 def _dtype(name: str) -> "np.dtype[Any]":
     import numpy as np
 

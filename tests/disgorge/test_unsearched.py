@@ -61,7 +61,9 @@ def test_the_report_names_what_was_not_looked_into(workspace: Workspace) -> None
         "named": [*named, "mlartifacts/run/model.pt"],
     }
     assert (detail["residual"], detail["erased"] > 0) == ([], True)
-    (copies, source, unread) = not_reached(evidence_of(workspace, case_of(workspace, "R-1").last_report.evidence))
+    (copies, source, looked, unread) = not_reached(
+        evidence_of(workspace, case_of(workspace, "R-1").last_report.evidence)
+    )
     assert copies.endswith(
         f"1 unsupported (they lie where nothing is deleted), 0 residual; {len(named) + 1} files and "
         "0 places not enumerated, so the list is not complete."
@@ -70,6 +72,11 @@ def test_the_report_names_what_was_not_looked_into(workspace: Workspace) -> None
         "Unsupported: shard shard-3 was read from data/shard-3.npz, which still holds what was removed; DVC "
         "tracks it, and keeps it in its cache."
     )
+    counts = detail["looked at"]
+    assert looked.startswith(f"Compared: {counts['compared']} files, tables by the items they list and tensors")
+    assert f"Only opened: {counts['only opened']} files of text" in looked
+    assert counts["compared"] > 0
+    assert counts["only opened"] > 0
     assert f"{len(named) + 1} files were not looked into" in unread
     assert unread.endswith("data/shard-4.npz, mlartifacts/run/model.pt.")
     text = (workspace.home / "ledger.jsonl").read_text()

@@ -5,8 +5,9 @@ has to find what is there then. That is the positive control; without it, or whe
 the verdict is inconclusive. Near-duplicates have a control of their own: the search by likeness has to find the removed
 items where they were.
 
-Files that the searches cannot read as data, and those that shards were read from, are not residue. The
-check names them, so that a person can look, and does not judge by them.
+Files that the searches cannot read as data, those that shards were read from, and those whose tensors have the shapes
+of removed weights and may or may not come from them, are not residue. The check names them, so that a person can look,
+and does not judge by them. How many files were compared, and how many only opened, is part of its answer.
 
 What it rests on: the searches, :mod:`disgorge.locations.every` and :mod:`disgorge.request.near.find`, which say
 themselves what they do not reach. Where a removed item, or a live shard, has no likeness, the check says so and judges
@@ -14,6 +15,7 @@ by the rest.
 """
 
 from disgorge.evidence.checks import Check, Control, ResidueCase, Verdict
+from lineage.plural import counted
 
 NAME = "residue"
 QUESTION = "Is anything of the removed data, or of the weights that learned from it, left in storage?"
@@ -43,7 +45,7 @@ def residue(case: ResidueCase) -> Check:
         lost = "; ".join(control.words for control in controls if not control.held)
         verdict, answer = Verdict.INCONCLUSIVE, f"a control did not hold, so it shows nothing: {lost}"
     else:
-        verdict, answer = Verdict.PASS, "nothing of what was removed is left in the places searched"
+        verdict, answer = Verdict.PASS, f"nothing of what was removed is left in the places searched: {_reach(case)}"
     return Check(
         name=NAME,
         subject=case.request,
@@ -64,6 +66,8 @@ def residue(case: ResidueCase) -> Check:
                 "files": len(case.unread),
                 "named": list(case.unread[:_SHOWN]),
             },
+            "looked at": {"compared": case.compared, "only opened": case.opened},
+            "not decided": {"files": len(case.undecided), "named": list(case.undecided[:_SHOWN])},
             "registered models": {
                 "looked at": case.registered is not None,
                 "unexplained": len(case.registered or ()),
@@ -77,4 +81,13 @@ def residue(case: ResidueCase) -> Check:
                 "shards without likenesses": list(near.unseen),
             },
         },
+    )
+
+
+def _reach(case: ResidueCase) -> str:
+    """Return in words what a search came to look at, and how."""
+    undecided = f", of which {len(case.undecided):,} could not be decided" if case.undecided else ""
+    return (
+        f"{counted(case.compared, 'file')} compared by content{undecided}, {case.opened:,} only opened, "
+        f"{len(case.unread):,} not read"
     )

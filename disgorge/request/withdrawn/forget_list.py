@@ -19,6 +19,7 @@ from disgorge.request.case import Case
 from lineage.errors import LineageError
 from lineage.private_files import WITHDRAWN, WithdrawnItems
 from lineage.records import canonical, plain
+from lineage.storage.tensor_samples import TensorSample
 from lineage.workspace import Workspace
 
 
@@ -78,6 +79,11 @@ class ForgetList:
         return frozenset(self.read().tensors)
 
     @property
+    def samples(self) -> tuple[TensorSample, ...]:
+        """Samples of these tensors, noted with them."""
+        return tuple(self.read().samples)
+
+    @property
     def files(self) -> dict[str, int]:
         """The files of the components that go, by digest with their sizes, noted before the purge."""
         return self.read().files
@@ -92,10 +98,15 @@ class ForgetList:
         self._write(replace(self.read(), overlap=plain(noted)))
 
     def note_tensors(
-        self, tensors: Iterable[str], files: Mapping[str, int], marks: Mapping[str, list[str]] | None = None
+        self,
+        tensors: Iterable[str],
+        files: Mapping[str, int],
+        marks: Mapping[str, list[str]] | None = None,
+        samples: Iterable[TensorSample] = (),
     ) -> None:
-        """Keep the digests of tensors and files that go, and marks of rows: afterwards they cannot be computed."""
-        self._write(replace(self.read(), tensors=sorted(tensors), files=dict(files), row_marks=dict(marks or {})))
+        """Keep what afterwards cannot be computed: digests of tensors and files that go, samples, marks of rows."""
+        noted = replace(self.read(), tensors=sorted(tensors), files=dict(files), row_marks=dict(marks or {}))
+        self._write(replace(noted, samples=list(samples)))
 
     def note_found(self, traces: int, recognized: Iterable[str]) -> None:
         """Keep what the searches found before the purge: the controls of the searches afterwards."""
