@@ -6,6 +6,7 @@ An artifact that lies in place is nothing but such files.
 from collections.abc import Iterator
 
 from disgorge.locations.location import Location, Spare, Target, Traces, shown
+from disgorge.locations.rows import RowSearch
 from lineage.plural import counted
 from lineage.shards.source_files import files_to_delete, is_tracked, sources_of, unchanged_files
 from lineage.workspace import Workspace
@@ -22,12 +23,14 @@ class SourceFiles(Location):
 
     def _still_there(self, target: Target) -> Iterator[str]:
         artifacts = {name for name, digest in self.workspace.ledger.state().artifacts if digest in target.weights}
+        rows = RowSearch(self.workspace, target)
         for name, source in sources_of(self.workspace, (*target.shards, *target.weights)):
             name = f"artifact {name}" if name in artifacts else name
             where = shown(source.path, self.workspace.root)
             if source.in_place is not None:
                 yield from _in_place(name, where, files_to_delete(source, target.items))
                 continue
+            files = [source.path / each if each else source.path for each, _, _ in source.files]
             still = unchanged_files(source)
             tracked = is_tracked(source)
             again = "DVC tracks it, and keeps it in its cache" if tracked else ""
@@ -37,6 +40,8 @@ class SourceFiles(Location):
                 yield f"{name} was read from {where}, where {still} of {len(source.files)} files are still as they were"
             elif tracked:
                 yield f"{name} was read from {where}: it is not there as it was, and yet {again}"
+            elif any(map(rows.holds, files)):
+                yield f"{name} was read from {where}, which was changed since and still holds rows of what was removed"
 
 
 def _in_place(name: str, where: str, left: tuple[str, ...]) -> Iterator[str]:
