@@ -5,27 +5,27 @@ Python finds them now, with what else lies in their folders; packages that were 
 a model file exposes, with their data. Packages from an index are public and are counted, not looked into.
 """
 
+import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-import disgorge
 from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, shown
 from disgorge.locations.rows import RowSearch
 from disgorge.training.sandbox.hidden import is_data
+from disgorge.training.sandbox.namespace import package_folders
 from lineage.plural import counted
 from lineage.records import Component
 from lineage.storage.tree import TreeFile, listed
 
-_OURS = Path(disgorge.__file__).resolve().parents[1]
-"""The folder where this tool lies: a part of no user's code, though it may be installed to be edited."""
 _MOST = 20_000
 """Files of one folder that are looked into."""
 
@@ -39,17 +39,19 @@ class Code(Location):
         """Say which files of code, stored or as they lie, and of packages hold rows."""
         rows = RowSearch(self.workspace, target)
         places = (*self._stored(spare), *self._lying(spare), *self._packages(spare)) if rows.marks else ()
-        return Traces(unsupported=tuple(f"{what} holds removed rows" for what, path in places if rows.holds(path)))
+        holding = rows.holding(path for _, path in places)
+        return Traces(unsupported=tuple(f"{what} holds removed rows" for what, path in places if path in holding))
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """Say what was looked into, and how many packages were not."""
         places = (self._stored(spare), self._lying(spare), self._packages(spare))
         code, beside, packaged = (sum(1 for _ in place) if target.marks else 0 for place in places)
-        local = sum(_is_looked_into(each, _exposed(spare)) for each in _installed())
+        exposed, packages = _exposed(spare), _installed()
+        local = sum(bool(each.origin) or each.name in exposed for each in packages)
         words = (
             f"of code and packages {counted(code, 'stored file')}, {counted(beside, 'file')} of code folders and "
             f"{counted(packaged, 'file')} of {counted(local, 'package')} were looked into for rows; "
-            f"{counted(len(_installed()) - local, 'package')} from an index were not"
+            f"{counted(len(packages) - local, 'package')} from an index were not"
         )
         return Deletion(left=Copy.NOT_ENUMERATED.words([words]))
 
@@ -88,18 +90,12 @@ class Code(Location):
         """Yield the files of packages that were installed from files, and the data of those that are exposed."""
         exposed = _exposed(spare)
         for each in _installed():
-            if not _is_looked_into(each, exposed):
+            if not each.origin and each.name not in exposed:
                 continue
-            edited = _edited(each)
-            paths = (
-                _files(edited, deep=True)
-                if edited
-                else (Path(str(each.locate_file(file))) for file in each.files or ())
-            )
-            for path in paths:
+            for path in each.files():
                 with suppress(OSError):
                     if not path.is_relative_to(self.workspace.root) and (
-                        _origin(each) or is_data(path.as_posix(), path.stat().st_size)
+                        each.origin or is_data(path.as_posix(), path.stat().st_size)
                     ):
                         yield f"package {each.name}: {path.name}", path
 
@@ -115,32 +111,46 @@ def _exposed(spare: Spare) -> frozenset[str]:
     return frozenset(str(name) for each in named if isinstance(each, list | tuple) for name in each)
 
 
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """An installed package: its canonical name, its RECORD, the file, folder or repository it is from, if any."""
+
+    name: str
+    record: Path
+    origin: str
+    edited: Path | None
+    """The folder in which one that is installed to be edited lies."""
+
+    def files(self) -> Iterator[Path]:
+        """Yield its files."""
+        if self.edited is not None:
+            yield from _files(self.edited, deep=True)
+            return
+        with self.record.open(encoding="utf-8", errors="replace", newline="") as lines:
+            yield from (self.record.parents[1] / line[0] for line in csv.reader(lines) if line)
+
+
+def _installed() -> list[_Package]:
+    """Return every installed package but this tool."""
+    found = (_package(record) for folder in package_folders() for record in _records(folder))
+    return [each for each in found if each.name != "disgorge"]
+
+
 @cache
-def _installed() -> tuple[Distribution, ...]:
-    """Return every installed distribution but this one, once in a process."""
-    return tuple(each for each in distributions() if _edited(each) != _OURS and each.name != "disgorge")
-
-
-def _is_looked_into(package: Distribution, exposed: frozenset[str]) -> bool:
-    return bool(_origin(package)) or package.name.lower().replace("_", "-") in exposed
+def _records(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(folder.glob("*.dist-info/RECORD")))
 
 
 @cache
-def _origin(package: Distribution) -> str:
-    """Return the address that a distribution was installed from, if that is a file, folder or repository."""
-    try:
-        return str(json.loads(package.read_text("direct_url.json") or "{}").get("url", ""))
-    except (ValueError, AttributeError):
-        return ""
-
-
-def _edited(package: Distribution) -> Path | None:
-    """Return the folder of a distribution that is installed to be edited."""
-    with suppress(ValueError, AttributeError):
-        said = json.loads(package.read_text("direct_url.json") or "{}")
+def _package(record: Path) -> _Package:
+    name = re.sub(r"[-_.]+", "-", record.parent.name.removesuffix(".dist-info").rpartition("-")[0]).lower()
+    origin, edited = "", None
+    with suppress(OSError, ValueError, AttributeError):
+        said = json.loads((record.parent / "direct_url.json").read_text(encoding="utf-8"))
+        origin = str(said["url"])
         if said.get("dir_info", {}).get("editable"):
-            return Path(url2pathname(urlparse(said["url"]).path))
-    return None
+            edited = Path(url2pathname(urlparse(origin).path))
+    return _Package(name, record, origin, edited)
 
 
 def _files(place: Path, *, deep: bool) -> Iterator[Path]:

@@ -81,7 +81,7 @@ class Folder(Location):
                 if is_too_large(path, most):
                     name, size = shown(path, self.workspace.root), path.stat().st_size / 10**9
                     yield (
-                        f"rows were not looked for in {name} ({size:.1f} GB): look yourself, or raise "
+                        f"rows were not looked for in {name} ({size:,.3g} GB): look yourself, or raise "
                         f"largest_searched_gb in .disgorge/config.toml"
                     )
             except OSError:

@@ -54,25 +54,23 @@ class RowSearch:
         """The marks that are looked for."""
         return RowMarks(self.workspace.private.keyed, self.target.marks)
 
-    def holds(self, path: Path) -> bool:
-        """Whether a file holds a row; what cannot be read does not."""
-        return bool(self.marks) and any(map(self.marks.stand_in, FileTexts(path, self.workspace.largest_searched)))
+    def holding(self, paths: Iterable[Path]) -> frozenset[Path]:
+        """Return which files hold a row; what cannot be read does not."""
+        return frozenset(self.marks.holding(self._texts(paths).items()))
 
     def look(self, paths: Iterable[Path], links: Iterable[Path] = ()) -> FoundRows:
         """Look into files, beside them and at the targets of links."""
         told = FoundRows()
         if not self.marks:
             return told
-        for path in paths:
-            if self._is_left_to_others(path):
-                continue
-            texts = FileTexts(path, self.workspace.largest_searched)
-            if any(map(self.marks.stand_in, texts)):
-                told.found[path] = HOLDS_ROWS
-            elif not texts.unread and self.marks.covers_all:
-                told.read.add(path)
-            elif "" in texts.unread and path.is_file() and is_too_large(path, self.workspace.largest_searched):
-                told.unread.append(path)
+        looked = self._texts(path for path in paths if not self._is_left_to_others(path))
+        told.found = dict.fromkeys(self.marks.holding(looked.items()), HOLDS_ROWS)
+        for path, texts in looked.items():
+            if path not in told.found:
+                if not texts.unread and self.marks.covers_all:
+                    told.read.add(path)
+                elif "" in texts.unread and path.is_file() and is_too_large(path, self.workspace.largest_searched):
+                    told.unread.append(path)
             self._beside(path, told)
         for path in links:
             with suppress(OSError):
@@ -80,6 +78,9 @@ class RowSearch:
                     told.found[path] = "is a link whose target is named after removed rows; delete it"
             self._beside(path, told)
         return told
+
+    def _texts(self, paths: Iterable[Path]) -> dict[Path, FileTexts]:
+        return {path: FileTexts(path, self.workspace.largest_searched) for path in paths}
 
     def _beside(self, path: Path, told: FoundRows) -> None:
         for value in attributes(path):

@@ -40,7 +40,7 @@ class SourceFiles(Location):
                 yield f"{name} was read from {where}, where {still} of {len(source.files)} files are still as they were"
             elif tracked:
                 yield f"{name} was read from {where}: it is not there as it was, and yet {again}"
-            elif any(map(rows.holds, files)):
+            elif rows.holding(files):
                 yield f"{name} was read from {where}, which was changed since and still holds rows of what was removed"
 
 

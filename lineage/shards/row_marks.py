@@ -19,11 +19,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lineage.errors import LineageError
 from lineage.shards.files import live_shards, shard_items, shard_rows
-from lineage.storage.texts import pieces
+from lineage.storage.texts import LONGEST, pieces
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _DATE = re.compile(
 )
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 Keyed = Callable[[str], str]
+Place = TypeVar("Place")
 
 
 def marks_of(
@@ -257,6 +258,26 @@ class RowMarks:
         if "\\" in text:
             text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text).replace('\\"', '"').replace("\\n", "\n")
         return any(self._says(piece) or self._lists(piece) for piece in pieces([text.casefold()]))
+
+    def holding(self, places: Iterable[tuple[Place, Iterable[str]]]) -> Iterator[Place]:
+        """Yield the places one of whose texts holds a row; short texts are looked at many together, which is faster."""
+        held, size = list[tuple[Place, str]](), 0
+        for place, texts in places if self else ():
+            for text in texts:
+                if len(text) > LONGEST // 4:
+                    if self.stand_in(text):
+                        yield place
+                        break
+                    continue
+                held.append((place, text))
+                if (size := size + len(text)) > LONGEST // 2:
+                    yield from self._each(held)
+                    held, size = [], 0
+        yield from self._each(held)
+
+    def _each(self, held: Sequence[tuple[Place, str]]) -> Iterator[Place]:
+        if held and self.stand_in("\n".join(text for _, text in held)):
+            yield from dict.fromkeys(place for place, text in held if self.stand_in(text))
 
     def _says(self, text: str) -> bool:
         import numpy as np

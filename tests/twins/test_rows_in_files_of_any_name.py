@@ -116,7 +116,9 @@ def test_a_copy_is_named_and_one_of_others_rows_is_not(cohort: Cohort, place: st
     assert path.exists(), "it is the user's"
 
 
-@pytest.mark.parametrize("place", [place for place in COPIES if place not in ("study.json", "reports/R-0/rows.json")])
+@pytest.mark.parametrize(
+    "place", [place for place in COPIES if place not in ("look.ipynb", "study.json", "reports/R-0/rows.json")]
+)
 def test_a_row_without_unusual_values_is_known_by_all_of_its_numbers(tmp_path: Path, place: str) -> None:
     header, other = "key,a,b,c,d,label\n", "b,1.5,2.5,3.5,4.25,0\n"
     cohort = Cohort(tmp_path / "workspace", header=header, gone=SHORT, stay=other)

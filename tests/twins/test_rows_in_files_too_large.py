@@ -27,7 +27,7 @@ def test_what_is_too_large_is_named_one_by_one(tmp_path: Path) -> None:
     words = [each for each in cohort.purge().left if "rows were not looked for" in each]
     assert [each.split()[8] for each in words] == sorted(places)
     assert words[0] == (
-        "not enumerated: rows were not looked for in large-0.log (0.000016 GB): look yourself, or raise "
+        "not enumerated: rows were not looked for in large-0.log (1.61e-05 GB): look yourself, or raise "
         "largest_searched_gb in .disgorge/config.toml"
     )
     found = cohort.search()
