@@ -5,29 +5,18 @@ Python finds them now, with what else lies in their folders; packages that were 
 a model file exposes, with their data. Packages from an index are public and are counted, not looked into.
 """
 
-import csv
-import json
-import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, shown
-from disgorge.locations.rows import RowSearch
+from disgorge.locations.rows.packages import files_below, installed
+from disgorge.locations.rows.search import RowSearch
 from disgorge.training.sandbox.hidden import is_data
-from disgorge.training.sandbox.namespace import package_folders
 from lineage.plural import counted
 from lineage.records import Component
 from lineage.storage.tree import TreeFile, listed
-
-_MOST = 20_000
-"""Files of one folder that are looked into."""
 
 
 class Code(Location):
@@ -37,7 +26,7 @@ class Code(Location):
 
     def search(self, target: Target, spare: Spare) -> Traces:
         """Say which files of code, stored or as they lie, and of packages hold rows."""
-        rows = RowSearch(self.workspace, target)
+        rows = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
         places = (*self._stored(spare), *self._lying(spare), *self._packages(spare)) if rows.marks else ()
         holding = rows.holding(path for _, path in places)
         return Traces(unsupported=tuple(f"{what} holds removed rows" for what, path in places if path in holding))
@@ -46,7 +35,7 @@ class Code(Location):
         """Say what was looked into, and how many packages were not."""
         places = (self._stored(spare), self._lying(spare), self._packages(spare))
         code, beside, packaged = (sum(1 for _ in place) if target.marks else 0 for place in places)
-        exposed, packages = _exposed(spare), _installed()
+        exposed, packages = _exposed(spare), installed()
         local = sum(bool(each.origin) or each.name in exposed for each in packages)
         words = (
             f"of code and packages {counted(code, 'stored file')}, {counted(beside, 'file')} of code folders and "
@@ -82,14 +71,14 @@ class Code(Location):
             if folder.name not in ("site-packages", "dist-packages") and (folder / path).is_file()
         )
         for place in places:
-            for path in _files(place, deep=place not in folders):
+            for path in files_below(place, deep=place not in folders):
                 if not path.is_relative_to(self.workspace.root):
                     yield f"code {shown(path, self.workspace.root)}", path
 
     def _packages(self, spare: Spare) -> Iterator[tuple[str, Path]]:
         """Yield the files of packages that were installed from files, and the data of those that are exposed."""
         exposed = _exposed(spare)
-        for each in _installed():
+        for each in installed():
             if not each.origin and each.name not in exposed:
                 continue
             for path in each.files():
@@ -109,59 +98,3 @@ def _exposed(spare: Spare) -> frozenset[str]:
     said = (component.recipe.get("parameters") for component in _live(spare))
     named = (each.get("expose") for each in said if isinstance(each, dict))
     return frozenset(str(name) for each in named if isinstance(each, list | tuple) for name in each)
-
-
-@dataclass(frozen=True, slots=True)
-class _Package:
-    """An installed package: its canonical name, its RECORD, the file, folder or repository it is from, if any."""
-
-    name: str
-    record: Path
-    origin: str
-    edited: Path | None
-    """The folder in which one that is installed to be edited lies."""
-
-    def files(self) -> Iterator[Path]:
-        """Yield its files."""
-        if self.edited is not None:
-            yield from _files(self.edited, deep=True)
-            return
-        with self.record.open(encoding="utf-8", errors="replace", newline="") as lines:
-            yield from (self.record.parents[1] / line[0] for line in csv.reader(lines) if line)
-
-
-def _installed() -> list[_Package]:
-    """Return every installed package but this tool."""
-    found = (_package(record) for folder in package_folders() for record in _records(folder))
-    return [each for each in found if each.name != "disgorge"]
-
-
-@cache
-def _records(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(folder.glob("*.dist-info/RECORD")))
-
-
-@cache
-def _package(record: Path) -> _Package:
-    name = re.sub(r"[-_.]+", "-", record.parent.name.removesuffix(".dist-info").rpartition("-")[0]).lower()
-    origin, edited = "", None
-    with suppress(OSError, ValueError, AttributeError):
-        said = json.loads((record.parent / "direct_url.json").read_text(encoding="utf-8"))
-        origin = str(said["url"])
-        if said.get("dir_info", {}).get("editable"):
-            edited = Path(url2pathname(urlparse(origin).path))
-    return _Package(name, record, origin, edited)
-
-
-def _files(place: Path, *, deep: bool) -> Iterator[Path]:
-    """Yield up to 20,000 files of a folder; of those below none in virtual environments and hidden folders."""
-    count = 0
-    for folder, folders, names in os.walk(place):
-        if "pyvenv.cfg" in names:
-            folders.clear()
-            continue
-        folders[:] = [name for name in sorted(folders) if deep and not name.startswith((".", "__pycache__"))]
-        for name in sorted(names):
-            if (count := count + 1) > _MOST:
-                return
-            yield Path(folder, name)

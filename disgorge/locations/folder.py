@@ -21,10 +21,10 @@ from stat import S_ISLNK, S_ISREG
 
 from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, shown
 from disgorge.locations.mlflow import FOLDERS
-from disgorge.locations.rows import RowSearch, recorded_reports
+from disgorge.locations.rows.search import RowSearch, recorded_reports
 from lineage.dvc.repo import is_repo, moves_cache
 from lineage.storage.objects import is_digest
-from lineage.storage.texts import is_too_large
+from lineage.texts.read import is_too_large
 from lineage.workspace import Workspace
 
 _NOT_LOOKED_AT = (
@@ -67,7 +67,10 @@ class Folder(Location):
         """Return what each file below holds of the target, and which files and folders cannot be read."""
         walk = self._walk(root)
         matches, unread = target.look(walk.files)
-        rows = RowSearch(self.workspace, target).look((path for path in walk.files if path not in matches), walk.links)
+        search = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
+        rows = search.look((path for path in walk.files if path not in matches), walk.links)
+            (path for path in walk.files if path not in matches), walk.links
+        )
         unread = [
             path for path in unread if not self._is_own(path) and path not in rows.read and path not in rows.found
         ]

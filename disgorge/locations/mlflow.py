@@ -50,7 +50,7 @@ from disgorge.tracking.registered import Registered, Touched, from_client, touch
 from disgorge.tracking.stored_texts import stored_texts
 from lineage.dvc.storage import files
 from lineage.shards.row_marks import RowMarks
-from lineage.storage.texts import FileTexts, is_too_large
+from lineage.texts.read import FileTexts, is_too_large
 from lineage.workspace import Workspace
 
 FOLDERS = ("mlartifacts", "mlruns")

@@ -6,7 +6,7 @@ An artifact that lies in place is nothing but such files.
 from collections.abc import Iterator
 
 from disgorge.locations.location import Location, Spare, Target, Traces, shown
-from disgorge.locations.rows import RowSearch
+from disgorge.locations.rows.search import RowSearch
 from lineage.plural import counted
 from lineage.shards.source_files import files_to_delete, is_tracked, sources_of, unchanged_files
 from lineage.workspace import Workspace
@@ -23,7 +23,7 @@ class SourceFiles(Location):
 
     def _still_there(self, target: Target) -> Iterator[str]:
         artifacts = {name for name, digest in self.workspace.ledger.state().artifacts if digest in target.weights}
-        rows = RowSearch(self.workspace, target)
+        rows = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
         for name, source in sources_of(self.workspace, (*target.shards, *target.weights)):
             name = f"artifact {name}" if name in artifacts else name
             where = shown(source.path, self.workspace.root)

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lineage.errors import LineageError
 from lineage.shards.files import live_shards, shard_items, shard_rows
-from lineage.storage.texts import LONGEST, pieces
+from lineage.texts.read import LONGEST, pieces
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from lineage.storage.text_hashes import TextHashes
+    from lineage.texts.hashes import TextHashes
 
 MOST_ITEMS = 5_000
 """Rows that are noted: a copy of more of them has one of these."""
@@ -112,7 +112,7 @@ class _Row:
 
 def tokens_in(text: str) -> list[str]:
     """Return the tokens of a text, as they are compared."""
-    from lineage.storage.text_hashes import tokens_of
+    from lineage.texts.hashes import tokens_of
 
     return tokens_of(text.casefold())
 
@@ -209,7 +209,7 @@ def _hashes(keyed: Keyed) -> "TextHashes":
 
 @lru_cache(maxsize=2)
 def _hashes_of(key: int) -> "TextHashes":
-    from lineage.storage.text_hashes import TextHashes
+    from lineage.texts.hashes import TextHashes
 
     return TextHashes(key)
 
@@ -282,8 +282,10 @@ class RowMarks:
     def _says(self, text: str) -> bool:
         import numpy as np
 
-        starts, tokens = self._hashes.tokens(text) if self._phrases else (None, ())
-        for count, wanted in self._phrases.items() if len(tokens) else ():
+        if not self._phrases:
+            return False
+        starts, tokens = self._hashes.tokens(text)
+        for count, wanted in self._phrases.items():
             found = np.flatnonzero(np.isin(self._hashes.phrases(tokens, count), np.array(sorted(wanted), np.uint64)))
             for place in found.tolist():
                 end = int(starts[place + count]) if place + count < len(starts) else len(text)

@@ -3,7 +3,7 @@ Must: it is found; bundles that are what was recorded are left out by digest, so
 Follows: mandiant/ioc-scanner-CVE-2019-19781#12
 """
 
-from disgorge.locations.rows import recorded_reports
+from disgorge.locations.rows.search import recorded_reports
 from lineage.records import Selector
 from lineage.workspace import Workspace
 from tests import toys

@@ -15,6 +15,7 @@ from disgorge.locations.code import Code
 from disgorge.locations.every import search
 from disgorge.locations.location import Target
 from disgorge.locations.references import spare_of
+from disgorge.training.sandbox.namespace import package_folders
 from lineage.records import Component, plain
 from lineage.storage.tree import Tree
 from tests.twins.cohort import ANN, Cohort
@@ -49,7 +50,7 @@ def test_code_as_stored_and_as_it_lies_is_named(cohort: Cohort) -> None:
 
 
 def test_packages_from_files_are_looked_into_and_others_are_counted(
-    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     packages = tmp_path / "venv" / "site-packages"
     for name, said in (("mine", {"url": "file:///srv/mine"}), ("theirs", None)):
@@ -62,6 +63,8 @@ def test_packages_from_files_are_looked_into_and_others_are_counted(
         if said:
             (info / "direct_url.json").write_text(json.dumps(said))
     monkeypatch.setattr(sys, "path", [str(packages)])
+    package_folders.cache_clear()
+    request.addfinalizer(package_folders.cache_clear)
     found = search(cohort.workspace, cohort.target)
     assert "package mine: rows.txt holds removed rows" in found.unsupported
     assert not any("theirs" in words for words in found.unsupported)

@@ -9,12 +9,12 @@ Not a cryptographic hash: what must be sure of a phrase compares a keyed hash of
 
 import re
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from lineage.storage.texts import LONGEST
+from lineage.texts.read import LONGEST
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -93,4 +93,5 @@ class TextHashes:
     def _mixed(self, hashes: Hashes) -> Hashes:
         """Return hashes each bit of which depends on all bits: sums of what is left alone would have equal low bits."""
         hashes = (hashes ^ (hashes >> np.uint64(29))) * self._step
-        return (hashes ^ (hashes >> np.uint64(32))) * self._powers[0]
+        mixed: Hashes = (hashes ^ (hashes >> np.uint64(32))) * self._powers[0]
+        return mixed

@@ -1,7 +1,7 @@
 """Search for rows of withdrawn items in files of any name: texts, databases, tables and archives, and beside them.
 
 A row is known by marks of its values (:mod:`lineage.shards.row_marks`). Looked into is every file that
-:class:`~lineage.storage.texts.FileTexts` reads, the target of every link, and extended attributes that a user may set.
+:class:`~lineage.texts.read.FileTexts` reads, the target of every link, and extended attributes that a user may set.
 
 Left to other searches, which name what they leave: the files that shards of the target were read from, and what DVC
 keeps of those; MLflow's databases; keys and records in ``private``; the bundles of reports, as far as they are, byte
@@ -11,20 +11,19 @@ for byte, what was recorded.
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from disgorge.facts import ReportFact
-from disgorge.locations.location import Target
 from disgorge.tracking.client import databases_beside, own_database
 from lineage.private_files import KINDS
 from lineage.shards.row_marks import RowMarks
 from lineage.shards.source_files import sources_of
 from lineage.storage.objects import cached_sha256, sha256_of
-from lineage.storage.texts import FileTexts, encoding_of, is_too_large
+from lineage.texts.read import FileTexts, encoding_of, is_too_large
 from lineage.workspace import Workspace
 
 HOLDS_ROWS = "holds removed rows; delete it, or take them out"
@@ -47,12 +46,15 @@ class RowSearch:
     """The search of a workspace's files for the rows of a target."""
 
     workspace: Workspace
-    target: Target
+    noted: Mapping[str, Collection[str]]
+    """Marks by item."""
+    origins: Collection[str]
+    """Digests of the shards and artifacts whose source files are left to another search."""
 
     @cached_property
     def marks(self) -> RowMarks:
         """The marks that are looked for."""
-        return RowMarks(self.workspace.private.keyed, self.target.marks)
+        return RowMarks(self.workspace.private.keyed, self.noted)
 
     def holding(self, paths: Iterable[Path]) -> frozenset[Path]:
         """Return which files hold a row; what cannot be read does not."""
@@ -103,7 +105,7 @@ class RowSearch:
     def _others(self) -> frozenset[Path]:
         root, private = self.workspace.root, self.workspace.private.folder
         paths = set[Path]()
-        for _, source in sources_of(self.workspace, (*self.target.shards, *self.target.weights)):
+        for _, source in sources_of(self.workspace, self.origins):
             for place in {source.path, source.path.resolve()}:
                 paths |= {place / name if name else place for name, _, _ in source.files}
         paths |= {*databases_beside(root), own_database(root), *(private / name for name in _KEYS)}
@@ -113,7 +115,7 @@ class RowSearch:
     @cached_property
     def _sources(self) -> frozenset[tuple[int, str]]:
         """Sizes and digests of the files that shards of the target were read from."""
-        sources = sources_of(self.workspace, (*self.target.shards, *self.target.weights))
+        sources = sources_of(self.workspace, self.origins)
         return frozenset((size, digest) for _, source in sources for _, size, digest in source.files)
 
 
