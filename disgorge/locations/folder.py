@@ -69,8 +69,6 @@ class Folder(Location):
         matches, unread = target.look(walk.files)
         search = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
         rows = search.look((path for path in walk.files if path not in matches), walk.links)
-            (path for path in walk.files if path not in matches), walk.links
-        )
         unread = [
             path for path in unread if not self._is_own(path) and path not in rows.read and path not in rows.found
         ]

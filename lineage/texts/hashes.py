@@ -51,9 +51,8 @@ class TextHashes:
     def tokens(self, text: str) -> tuple[npt.NDArray[np.int64], Hashes]:
         """Return where the tokens of a text of up to ``LONGEST`` characters begin, and their hashes, (tokens,)."""
         plain = text.isascii()
-        codes = np.frombuffer(
-            text.encode("ascii" if plain else "utf-32-le", "replace"), np.uint8 if plain else np.uint32
-        )
+        data = text.encode("ascii" if plain else "utf-32-le", "replace")
+        codes: npt.NDArray[Any] = np.frombuffer(data, np.uint8 if plain else np.uint32)
         kinds = _KINDS[codes if plain else np.minimum(codes, _ASCII - 1)]
         for code in () if plain else np.unique(codes[codes >= _ASCII]).tolist():
             kinds[codes == code] = _kind(chr(code))
