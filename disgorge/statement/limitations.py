@@ -128,7 +128,7 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
             named = _named(unread["named"], count)
             yield (
                 f"Not enumerated: {counted(count, 'file')} {'was' if count == 1 else 'were'} not looked into, because "
-                f"only Parquet with digests and safetensors can be compared with what was removed"
+                f"what {'it holds' if count == 1 else 'they hold'} cannot be compared with what was removed"
                 f"{named and f': {named}'}."
             )
 

@@ -76,8 +76,8 @@ class TextHashes:
         """Return the hash of one phrase, given its tokens."""
         return int(self.phrases(self.tokens(" ".join(text))[1], len(text))[0])
 
-    def numbers(self, values: npt.ArrayLike) -> Hashes:
-        """Return the hashes of numbers, of the same shape."""
+    def numbers(self, values: Sequence[float] | npt.NDArray[Any]) -> Hashes:
+        """Return the hashes of numbers, (numbers,)."""
         numbers = np.asarray(values, np.float64)
         whole = (np.abs(numbers) < _WHOLE) & (numbers == np.rint(numbers))
         with np.errstate(all="ignore"):
