@@ -74,7 +74,7 @@ class RowSearch:
                 elif "" in texts.unread and path.is_file() and is_too_large(path, self.workspace.largest_searched):
                     told.unread.append(path)
             self._beside(path, told)
-        for path in links:
+        for path in (path for path in links if path not in self._others):
             with suppress(OSError):
                 if self.marks.stand_in(os.readlink(path)):
                     told.found[path] = "is a link whose target is named after removed rows; delete it"
@@ -95,9 +95,11 @@ class RowSearch:
     def _is_left_to_others(self, path: Path) -> bool:
         if path in self._others:
             return True
+        if not _DVC_NAME.fullmatch(path.name):
+            return False
         try:
-            size = path.stat().st_size if _DVC_NAME.fullmatch(path.name) else -1
-            return size in dict(self._sources) and (size, sha256_of(path)) in self._sources
+            size = path.stat().st_size
+            return size in {each for each, _ in self._sources} and (size, sha256_of(path)) in self._sources
         except OSError:
             return False
 
