@@ -27,7 +27,7 @@ from lineage.texts.read import LONGEST, pieces
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from lineage.texts.hashes import TextHashes
+    from lineage.texts.hashes import Hashes, TextHashes
 
 MOST_ITEMS = 5_000
 """Rows that are noted: a copy of more of them has one of these."""
@@ -298,20 +298,29 @@ class RowMarks:
         written = _NUMBER.findall(text) if self._numbers or self._anchors else []
         if len(written) < _ENOUGH:
             return False
-        there = set(self._hashes.numbers([float(each) for each in written]).tolist())
+        hashes = self._hashes.numbers([float(each) for each in written])
+        there = set(hashes.tolist())
         if there.isdisjoint(self._anchors) and len(there & self._numbers.keys()) < _ENOUGH:
             return False
-        return any(self._is_row(_NUMBER.findall(record)) for record in _RECORD.split(text))
+        return self._is_row(text, hashes)
 
-    def _is_row(self, written: Sequence[str]) -> bool:
-        """Whether the numbers of one record are those of a row."""
-        if len(written) < _ENOUGH:
-            return False
-        hashes = self._hashes.numbers([float(each) for each in written])
-        if int(hashes.sum()) in self._lines:
+    def _is_row(self, text: str, hashes: "Hashes") -> bool:
+        """Whether the numbers in one record of a text, which have these hashes, are those of a row."""
+        import numpy as np
+
+        starts = np.array([match.start() for match in _NUMBER.finditer(text)])
+        records = np.searchsorted(np.array([match.start() for match in _RECORD.finditer(text)]), starts)
+        borders = np.flatnonzero(np.diff(records, prepend=-1))
+        if not self._lines.isdisjoint(np.add.reduceat(hashes, borders).tolist()):
             return True
-        several = set(hashes.tolist())
-        found = Counter(item for each in several & self._numbers.keys() for item in self._numbers[each])
-        return any(
-            count >= max(_ENOUGH, self._enough[item] / 2, len(several) / _CROWD) for item, count in found.items()
-        )
+        several: dict[int, set[int]] = {}
+        for place in np.flatnonzero(np.isin(hashes, np.array(sorted(self._numbers), np.uint64))).tolist():
+            several.setdefault(int(records[place]), set()).add(int(hashes[place]))
+        for record, values in several.items():
+            if len(values) < _ENOUGH:
+                continue
+            written = len(np.unique(hashes[records == record]))
+            found = Counter(item for value in values for item in self._numbers[value])
+            if any(n >= max(_ENOUGH, self._enough[item] / 2, written / _CROWD) for item, n in found.items()):
+                return True
+        return False
