@@ -107,9 +107,14 @@ ROOMS = {
         policies/request policies/taxonomy
     """,
     "disgorge/locations": """
-        disgorge/attestation disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity
-        lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/ledger lineage/plural lineage/private_files
-        lineage/records lineage/shards lineage/storage lineage/workspace
+        disgorge/attestation disgorge/errors disgorge/facts disgorge/locations/rows disgorge/tracking
+        disgorge/training/sandbox lineage/activity lineage/artifacts lineage/catalog lineage/dvc lineage/errors
+        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage lineage/texts
+        lineage/workspace
+    """,
+    "disgorge/locations/rows": """
+        disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/private_files lineage/shards lineage/storage
+        lineage/texts lineage/workspace
     """,
     "disgorge/methods": "",
     "disgorge/methods/compartmental_diffusion": """
@@ -242,12 +247,13 @@ ROOMS = {
     "lineage/shards": """
         lineage/activity lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/lock
         lineage/perceptual_hash lineage/plural lineage/private_files lineage/records lineage/shards/validation
-        lineage/storage lineage/workspace
+        lineage/storage lineage/texts lineage/workspace
     """,
     "lineage/shards/validation": """
         lineage/activity lineage/errors lineage/formats lineage/records lineage/storage
     """,
     "lineage/storage": "lineage/errors lineage/perceptual_hash lineage/records",
+    "lineage/texts": "",
     "policies": "lineage/records",
     "policies/cases": """
         lineage/records policies/decision policies/errors policies/events policies/judging policies/packs

@@ -18,6 +18,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from disgorge.errors import DisgorgeError, ExecutionFailed
+from disgorge.locations.code import Code
 from disgorge.locations.dvc import Dvc
 from disgorge.locations.exports import Exports
 from disgorge.locations.folder import Folder
@@ -44,6 +45,7 @@ BUILT_IN: tuple[Callable[[Workspace], Location], ...] = (
     Objects,
     Folder,
     SourceFiles,
+    Code,
     Exports,
     ReportImages,
 )

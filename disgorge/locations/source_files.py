@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from disgorge.locations.location import Copy, Deletion, Location, Spare, Target, Traces, shown
+from disgorge.locations.rows.search import RowSearch
 from lineage.errors import LineageError
 from lineage.plural import counted
 from lineage.private_files import SourceFile
@@ -63,12 +64,14 @@ class SourceFiles(Location):
 
     def _still_there(self, target: Target) -> Iterator[str]:
         artifacts = {name for name, digest in self.workspace.ledger.state().artifacts if digest in target.weights}
+        rows = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
         for name, source in sources_of(self.workspace, (*target.shards, *target.weights)):
             name = f"artifact {name}" if name in artifacts else name
             where = shown(source.path, self.workspace.root)
             if source.in_place is not None:
                 yield from _in_place(name, where, files_to_delete(source, target.items))
                 continue
+            files = [source.path / each if each else source.path for each, _, _ in source.files]
             still = unchanged_files(source)
             tracked = is_tracked(source)
             again = "DVC tracks it, and keeps it in its cache" if tracked else ""
@@ -78,6 +81,8 @@ class SourceFiles(Location):
                 yield f"{name} was read from {where}, where {still} of {len(source.files)} files are still as they were"
             elif tracked:
                 yield f"{name} was read from {where}: it is not there as it was, and yet {again}"
+            elif rows.holding(files):
+                yield f"{name} was read from {where}, which was changed since and still holds rows of what was removed"
 
 
 def _in_place(name: str, where: str, left: tuple[str, ...]) -> Iterator[str]:

@@ -121,14 +121,15 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
             f"{'the list is not complete' if count or places else 'the list is complete for the places searched'}."
         )
         yield from (
-            f"Unsupported: {'' if words.startswith('artifact ') else 'shard '}{words}." for words in unsupported
+            f"Unsupported: {'' if words.startswith(('artifact ', 'code ', 'package ')) else 'shard '}{words}."
+            for words in unsupported
         )
         yield from _looked_at(detail)
         if count:
             named = _named(unread["named"], count)
             yield (
                 f"Not enumerated: {counted(count, 'file')} {'was' if count == 1 else 'were'} not looked into, because "
-                f"only Parquet with digests and safetensors can be compared with what was removed"
+                f"what {'it holds' if count == 1 else 'they hold'} cannot be compared with what was removed"
                 f"{named and f': {named}'}."
             )
 
