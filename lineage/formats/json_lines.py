@@ -25,6 +25,12 @@ from lineage.formats.columns import MOST_COLUMNS, Choice, Columns
 from lineage.formats.decoding.compressed import opened
 from lineage.storage.size_limits import check_items, too_large
 
+_DEEPEST = 32
+"""Lists in one another: numpy's arrays have at most 64 axes."""
+_REFUSED = {
+    "objects": "an object", "mixed": "values of several kinds in a list", "too deep": "lists too deep in one another",
+}  # fmt: skip
+"""What is said of a value whose kind ends so."""
 _BYTES_OF_A_MARK = b"\xef\xbb\xbf"
 
 
@@ -107,8 +113,7 @@ def _column(name: str, values: list[Any], rows: tuple[str, ...], origin: str) ->
     is_plain = types in ({str}, {bool}) or types <= {int, float}  # and then no line differs
     for row, value in enumerate(() if is_plain else values):
         here = _kind(value)
-        if "object" in here or "mixed" in here:
-            what = "an object" if "object" in here else "values of several kinds in a list"
+        if what := next((words for end, words in _REFUSED.items() if here.endswith(end)), None):
             raise BadInput(
                 f"{origin}: {rows[row]}: field '{name}' holds {what}; write each part as a field of its own, or leave "
                 "it out (--fields)"
@@ -128,7 +133,7 @@ def _column(name: str, values: list[Any], rows: tuple[str, ...], origin: str) ->
         ) from problem
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Any, depth: int = 0) -> str:
     """Return what kind of value it is, "" for null: one that a longer one begins with may stand beside it.
 
     >>> [_kind(value) for value in (None, 1.5, [[1], []], ["a", 1], {})]
@@ -137,7 +142,9 @@ def _kind(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        kinds = sorted({_kind(each) for each in value}, key=len)
+        if depth == _DEEPEST:
+            return "too deep"
+        kinds = sorted({_kind(each, depth + 1) for each in value}, key=len)
         longest = kinds[-1] if kinds else ""
         return f"lists of {longest if all(longest.startswith(kind) for kind in kinds) else 'mixed'}"
     if isinstance(value, bool):
