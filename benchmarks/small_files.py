@@ -67,16 +67,16 @@ def main() -> None:
 
 
 def measured(folder: Path, files: int, *, in_place: bool) -> Figures:
-    """Return the seconds to add files and to remove one of them."""
+    """Return the seconds, and the CPU seconds, to add files, to train of them and to remove one of them."""
     make_files(folder / "photos", files)
     (folder / "own.py").write_text(CODE)
     (folder / "model.yaml").write_text(MODEL)
     typed(folder, "init")
     terms = ["--license", "MIT", "--basis", "consent", "--no-dvc", *(["--in-place"] if in_place else [])]
-    _, add, _ = typed(folder, "shard", "add", "photos", "--files", "--subject-name", "who", *terms)
-    _, train, _ = typed(folder, "train", "model.yaml")
+    _, *add = typed(folder, "shard", "add", "photos", "--files", "--subject-name", "who", *terms)
+    _, *train = typed(folder, "train", "model.yaml")
     approve(folder, "--subject", "Person 7")
-    _, remove, _ = typed(folder, "request", "execute", "R-1")
+    _, *remove = typed(folder, "request", "execute", "R-1")
     return {"add": add, "train": train, "remove": remove}
 
 
