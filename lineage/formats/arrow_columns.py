@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.formats.columns import BY, Text, fit_floats, too_long_beside_empty
-from lineage.formats.decoding.arrow_extensions import in_logical_order, is_extension, storage_of
 from lineage.storage.content import as_objects, as_text
 from lineage.storage.size_limits import too_large
 
@@ -52,8 +51,6 @@ class ArrowColumns:
 
     def content(self, column: Any, name: str, kind: str | None = None) -> NDArray[Any]:
         """Return a column as a field, shape (items, ...); ``kind`` is what it was when it was read before."""
-        if is_extension(column):
-            return in_logical_order(self.content(storage_of(column, name, self.origin), name, kind), column.type)
         if pa.types.is_null(column.type) and kind == "str":
             column = column.cast(pa.string())
         if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
@@ -65,14 +62,16 @@ class ArrowColumns:
         if pa.types.is_dictionary(column.type) or is_text(column.type):
             return as_text(name, self._filled(self._texts(column, name), name))
         whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        if isinstance(whole, pa.ExtensionArray):
+            return self.content(pa.chunked_array([whole.storage]), name, kind).reshape(
+                len(whole), *getattr(whole.type, "shape", [-1])
+            )
         if _leaf(whole.type) is not whole.type and (kind == "str" or (kind is None and _is_json(whole))):
             return self._json(whole, name)
         return self._numbers(whole, name, kind)
 
     def text(self, column: Any, role: str) -> Text:
         """Return a column that plays a part, None where it is empty."""
-        if is_extension(column):
-            column = storage_of(column, role, self.origin)
         if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
             column = column.cast(column.type.value_type)
         by = role == BY and (pa.types.is_boolean(column.type) or pa.types.is_date(column.type))

@@ -20,7 +20,6 @@ from lineage.errors import BadInput
 from lineage.formats.arrow_columns import ArrowColumns, is_text
 from lineage.formats.columns import Choice, Columns, Text
 from lineage.formats.csv_file import cell_values
-from lineage.formats.decoding.arrow_extensions import refuse_unknown
 from lineage.formats.folder import files_below
 from lineage.storage.size_limits import check_items, too_large
 
@@ -122,9 +121,7 @@ def _read(file: Path, names: list[str]) -> Any:
     with _parquet(file), pq.ParquetFile(file) as opened:
         texts = [column.name for column in opened.schema_arrow if is_text(column.type)]
     with _parquet(file), pq.ParquetFile(file, read_dictionary=texts) as opened:  # repeated texts are kept once
-        read = opened.read(columns=names).select(names)
-    refuse_unknown(read.schema, str(file))
-    return read.replace_schema_metadata(None)
+        return opened.read(columns=names).select(names).replace_schema_metadata(None)
 
 
 def _refuse_other_types(tables: Sequence[Any], files: Sequence[Path]) -> None:
