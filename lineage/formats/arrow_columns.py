@@ -3,7 +3,8 @@
 Numbers keep their type; a null among them is NaN, and whole numbers beside one become float64. Lists of numbers, of one
 size and nested to any depth, become arrays; lists of texts, and of different lengths, JSON in one text: ``["a","b"]``.
 Times become ``datetime64`` in UTC, binary columns are whole files, and so is a struct of ``bytes`` and ``path``, as
-Hugging Face writes pictures and audio (its path is left out: it is not what training reads).
+Hugging Face writes pictures and audio (its path is left out: it is not what training reads). Extension types are read
+as they mean (:mod:`.extension_types`).
 A null where no number stands is refused, unless missing values are kept: then it is the empty text, NaN among booleans
 (which are floats then), and a time that is none. Types that training could read in more than one way are refused
 (decimals, times in a zone, other structs): turn those into numbers or text first.
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.formats.columns import BY, Text, fit_floats, too_long_beside_empty
+from lineage.formats.extension_types import as_meant
 from lineage.storage.content import as_objects, as_text
 from lineage.storage.size_limits import too_large
 
@@ -51,6 +53,9 @@ class ArrowColumns:
 
     def content(self, column: Any, name: str, kind: str | None = None) -> NDArray[Any]:
         """Return a column as a field, shape (items, ...); ``kind`` is what it was when it was read before."""
+        if isinstance(column.type, pa.FixedShapeTensorType):
+            return self._tensors(column, name, kind)
+        column = as_meant(column, name, self.origin)
         if pa.types.is_null(column.type) and kind == "str":
             column = column.cast(pa.string())
         if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
@@ -62,16 +67,13 @@ class ArrowColumns:
         if pa.types.is_dictionary(column.type) or is_text(column.type):
             return as_text(name, self._filled(self._texts(column, name), name))
         whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-        if isinstance(whole, pa.ExtensionArray):
-            return self.content(pa.chunked_array([whole.storage]), name, kind).reshape(
-                len(whole), *getattr(whole.type, "shape", [-1])
-            )
         if _leaf(whole.type) is not whole.type and (kind == "str" or (kind is None and _is_json(whole))):
             return self._json(whole, name)
         return self._numbers(whole, name, kind)
 
     def text(self, column: Any, role: str) -> Text:
         """Return a column that plays a part, None where it is empty."""
+        column = as_meant(column, role, self.origin)
         if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
             column = column.cast(column.type.value_type)
         by = role == BY and (pa.types.is_boolean(column.type) or pa.types.is_date(column.type))
@@ -80,6 +82,12 @@ class ArrowColumns:
         if pa.types.is_null(column.type):
             return (None,) * len(column)
         return tuple(text or None for text in self._texts(column, role))
+
+    def _tensors(self, column: Any, name: str, kind: str | None) -> NDArray[Any]:
+        """Return tensors in the order of dimensions that they mean, shape (items, ...)."""
+        shape, order = column.type.shape, column.type.permutation or range(len(column.type.shape))
+        array = self.content(as_meant(column, name, self.origin), name, kind).reshape(len(column), *shape)
+        return np.ascontiguousarray(array.transpose(0, *(place + 1 for place in order)))
 
     def _files(self, column: Any, name: str) -> NDArray[Any]:
         if column.null_count:

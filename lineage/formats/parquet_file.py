@@ -20,6 +20,7 @@ from lineage.errors import BadInput
 from lineage.formats.arrow_columns import ArrowColumns, is_text
 from lineage.formats.columns import Choice, Columns, Text
 from lineage.formats.csv_file import cell_values
+from lineage.formats.extension_types import refuse_unknown
 from lineage.formats.folder import files_below
 from lineage.storage.size_limits import check_items, too_large
 
@@ -85,6 +86,8 @@ def read_parquet(
         kind = (kinds or {}).get(name)
         if name in cells:
             return cell_values(name, cells[name], rows, origin, kind, missing=missing)
+        if kind is None:  # what was taken before they were refused is still read where it lies
+            refuse_unknown(table.schema.field(name), origin)
         return read.content(table.column(name), name, kind)
 
     def part(role: str, name: str) -> Text:
