@@ -59,6 +59,6 @@ def refuse_unknown(column: Any, origin: str) -> None:
 
 def _unknown(origin: str, name: str, told: str, storage: Any) -> BadInput:
     return BadInput(
-        f"{origin}: field '{name}' is of the extension type {told}, whose meaning is not known; if its values mean what "
-        f"they are stored as, save it as {storage}, or leave it out (--fields)"
+        f"{origin}: field '{name}' is of the extension type {told}, whose meaning is not known; if its values mean "
+        f"what they are stored as, save it as {storage}, or leave it out (--fields)"
     )
