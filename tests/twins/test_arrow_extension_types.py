@@ -1,6 +1,6 @@
 """Done: Parquet columns of Arrow's extension types: permuted tensors, bool8, json, uuid, opaque, and unknown ones.
 Must: read as they mean, as content and as keys; what is not known is refused by its name, with what to do.
-Follows: apache/arrow#37533, apache/arrow#48254
+Follows: apache/arrow#34883, apache/arrow#48254
 """
 
 import math
@@ -41,18 +41,29 @@ class Named(pa.ExtensionType):  # type: ignore[misc]
         return b""
 
 
-SHAPES = st.lists(st.integers(2, 3), min_size=1, max_size=4)
+SHAPES = st.lists(st.integers(1, 3), min_size=1, max_size=4)
 
 
 @settings(max_examples=30)
 @given(SHAPES.flatmap(lambda shape: st.tuples(st.just(shape), st.permutations(range(len(shape))))))
-def test_tensors_are_in_the_order_that_they_mean(tmp_path_factory: pytest.TempPathFactory, form: Any) -> None:
+def test_tensors_are_what_was_written(tmp_path_factory: pytest.TempPathFactory, form: Any) -> None:
     shape, order = form
-    kind = pa.fixed_shape_tensor(pa.int32(), shape, permutation=order)
-    stored = np.arange(2 * math.prod(shape), dtype=np.int32).reshape(2, -1)
-    column = of(kind, stored.tolist())
-    read = read_file(written(tmp_path_factory.mktemp("a"), x=column)).content["x"]
-    assert np.array_equal(read, [column[row].to_numpy() for row in range(2)])
+    stored = np.arange(2 * math.prod(shape), dtype=np.int32).reshape(2, *shape)
+    meant = stored.transpose(0, *(place + 1 for place in order))
+    column = of(pa.fixed_shape_tensor(pa.int32(), shape, permutation=order), stored.reshape(2, -1).tolist())
+    path = written(tmp_path_factory.mktemp("a"), x=column)
+    if [order[place] for place in order] == sorted(order):
+        assert np.array_equal(read_file(path).content["x"], meant)
+    else:
+        with pytest.raises(BadInput, match="store the numbers in the order in which they are meant"):
+            read_file(path)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (2, 1, 0)])
+def test_what_pyarrow_writes_of_an_array_is_that_array(tmp_path: Path, order: tuple[int, ...]) -> None:
+    meant = np.arange(48).reshape(2, 2, 3, 4).transpose(0, *(place + 1 for place in order))
+    path = written(tmp_path, x=pa.FixedShapeTensorArray.from_numpy_ndarray(meant))
+    assert np.array_equal(read_file(path).content["x"], meant)
 
 
 def test_tensors_in_another_order_are_other_items(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Follows: python-pillow/Pillow#2938, python-pillow/Pillow#7381
 
 import struct
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lineage.storage.content import item_digests
 
 WIDTH, HEIGHT = 3, 2
 BITS, BRIGHTNESS, ORIENTATION, CHANNELS, PLANES, EXTRA, NUMBERS = 258, 262, 274, 277, 284, 338, 339
-TURNS = {
+TURNS: dict[int, Callable[[Any], Any]] = {
     1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
     5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a, -1), 7: lambda a: a[::-1, ::-1].swapaxes(0, 1), 8: np.rot90,
 }  # fmt: skip
