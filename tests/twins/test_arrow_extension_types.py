@@ -1,6 +1,6 @@
 """Done: Parquet columns of Arrow's extension types: permuted tensors, bool8, json, uuid, opaque, and unknown ones.
 Must: read as they mean, as content and as keys; what is not known is refused by its name, with what to do.
-Follows: apache/arrow#34883, apache/arrow#48254
+Follows: apache/arrow#34883
 """
 
 import math

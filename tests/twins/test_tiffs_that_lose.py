@@ -1,6 +1,6 @@
 """Done: TIFFs with a fifth band, brightness from white, signed bytes, 16 bits in planes, and an orientation.
 Must: refused with what to do, or turned as a viewer turns them; two different pictures are never one item.
-Follows: python-pillow/Pillow#2938, python-pillow/Pillow#7381
+Follows: python-pillow/Pillow#2938
 """
 
 import struct
