@@ -7,6 +7,17 @@ Hugging Face writes pictures and audio (its path is left out: it is not what tra
 A null where no number stands is refused, unless missing values are kept: then it is the empty text, NaN among booleans
 (which are floats then), and a time that is none. Types that training could read in more than one way are refused
 (decimals, times in a zone, other structs): turn those into numbers or text first.
+
+Extension types are read as what they mean; one whose meaning is not known is refused by its name:
+
+- ``arrow.fixed_shape_tensor`` is an array, its dimensions in the order that its permutation says; one that is not its
+  own inverse is refused, since pyarrow writes the inverse of what the specification, and pyarrow itself, read;
+- ``arrow.bool8`` is booleans; ``arrow.json`` text as it is written; ``arrow.uuid`` text in the usual form;
+- arrays of Hugging Face (``Array2D`` and others) are the lists that they are stored as;
+- others (``arrow.opaque``, ``geoarrow.wkb``) are refused: save such a column as its storage, or leave it out.
+
+>>> as_meant(pa.chunked_array([pa.array([bytes(15) + b"a"], pa.uuid())]), "x", "a.parquet").to_pylist()
+['00000000-0000-0000-0000-000000000061']
 """
 
 import json
@@ -14,6 +25,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +41,10 @@ _OR_KEEP = ", or keep what is missing (--missing keep)"
 _KINDS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_timestamp)
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+
+_EXTENSION = b"ARROW:extension:name"
+_AS_STORED = "datasets.features.features.Array"
+"""What the names of types begin with that mean what they are stored as."""
 
 
 def is_text(kind: Any) -> bool:
@@ -51,6 +67,9 @@ class ArrowColumns:
 
     def content(self, column: Any, name: str, kind: str | None = None) -> NDArray[Any]:
         """Return a column as a field, shape (items, ...); ``kind`` is what it was when it was read before."""
+        if isinstance(column.type, pa.FixedShapeTensorType):
+            return self._tensors(column, name, kind)
+        column = as_meant(column, name, self.origin)
         if pa.types.is_null(column.type) and kind == "str":
             column = column.cast(pa.string())
         if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
@@ -62,16 +81,13 @@ class ArrowColumns:
         if pa.types.is_dictionary(column.type) or is_text(column.type):
             return as_text(name, self._filled(self._texts(column, name), name))
         whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-        if isinstance(whole, pa.ExtensionArray):
-            return self.content(pa.chunked_array([whole.storage]), name, kind).reshape(
-                len(whole), *getattr(whole.type, "shape", [-1])
-            )
         if _leaf(whole.type) is not whole.type and (kind == "str" or (kind is None and _is_json(whole))):
             return self._json(whole, name)
         return self._numbers(whole, name, kind)
 
     def text(self, column: Any, role: str) -> Text:
         """Return a column that plays a part, None where it is empty."""
+        column = as_meant(column, role, self.origin)
         if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
             column = column.cast(column.type.value_type)
         by = role == BY and (pa.types.is_boolean(column.type) or pa.types.is_date(column.type))
@@ -80,6 +96,17 @@ class ArrowColumns:
         if pa.types.is_null(column.type):
             return (None,) * len(column)
         return tuple(text or None for text in self._texts(column, role))
+
+    def _tensors(self, column: Any, name: str, kind: str | None) -> NDArray[Any]:
+        """Return tensors in the order of dimensions that they mean, shape (items, ...)."""
+        shape, order = column.type.shape, column.type.permutation or list(range(len(column.type.shape)))
+        if [order[place] for place in order] != sorted(order):
+            raise BadInput(
+                f"{self.origin}: field '{name}' holds tensors whose permutation {order} pyarrow writes and reads "
+                "in different ways; store the numbers in the order in which they are meant"
+            )
+        array = self.content(as_meant(column, name, self.origin), name, kind).reshape(len(column), *shape)
+        return np.ascontiguousarray(array.transpose(0, *(place + 1 for place in order)))
 
     def _files(self, column: Any, name: str) -> NDArray[Any]:
         if column.null_count:
@@ -215,3 +242,45 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def as_meant(column: Any, name: str, origin: str) -> Any:
+    """Return a column of an extension type as one of a plain type, of tensors their storage; others as they are.
+
+    Raises ``BadInput`` for a type whose meaning is not known.
+    """
+    kind = column.type
+    if not isinstance(kind, pa.BaseExtensionType):
+        return column
+    plain = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
+    if isinstance(kind, pa.Bool8Type):
+        return pc.not_equal(plain, 0)
+    if isinstance(kind, pa.UuidType):
+        texts = [None if value is None else str(UUID(bytes=value)) for value in plain.to_pylist()]
+        return pa.chunked_array([pa.array(texts, pa.string())])
+    if isinstance(kind, pa.FixedShapeTensorType | pa.JsonType) or kind.extension_name.startswith(_AS_STORED):
+        return plain
+    told = f"{kind.extension_name} '{kind.type_name}'" if isinstance(kind, pa.OpaqueType) else kind.extension_name
+    raise _unknown_type(origin, name, told, kind.storage_type)
+
+
+def refuse_unknown_type(column: Any, origin: str) -> None:
+    """Raise ``BadInput`` for a column, given by its field, whose extension type this process does not know.
+
+    Arrow reads such a column as its storage, and only the field's metadata tells.
+    """
+    inner = column
+    while True:
+        told = ((inner.metadata or {}).get(_EXTENSION) or b"").decode("utf-8", "replace")
+        if told and not told.startswith(_AS_STORED):
+            raise _unknown_type(origin, column.name, told, inner.type)
+        if not hasattr(inner.type, "value_field"):
+            return
+        inner = inner.type.value_field
+
+
+def _unknown_type(origin: str, name: str, told: str, storage: Any) -> BadInput:
+    return BadInput(
+        f"{origin}: field '{name}' is of the extension type {told}, whose meaning is not known; if its values mean "
+        f"what they are stored as, save it as {storage}, or leave it out (--fields)"
+    )

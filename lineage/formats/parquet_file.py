@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lineage.errors import BadInput
-from lineage.formats.arrow_columns import ArrowColumns, is_text
+from lineage.formats.arrow_columns import ArrowColumns, is_text, refuse_unknown_type
 from lineage.formats.columns import Choice, Columns, Text
 from lineage.formats.csv_file import cell_values
 from lineage.formats.folder import files_below
@@ -85,6 +85,8 @@ def read_parquet(
         kind = (kinds or {}).get(name)
         if name in cells:
             return cell_values(name, cells[name], rows, origin, kind, missing=missing)
+        if kind is None:  # what was taken before they were refused is still read where it lies
+            refuse_unknown_type(table.schema.field(name), origin)
         return read.content(table.column(name), name, kind)
 
     def part(role: str, name: str) -> Text:

@@ -1,6 +1,6 @@
 """Done: pictures whose numbers a reader drops or takes for others: 16 bits, transparency, CMYK, EXIF turns, an MPO.
 Must: kept, converted by a rule that is said, or refused; two different pictures are never one item.
-Follows: python-pillow/Pillow#7723, python-pillow/Pillow#6348, open-edge-platform/datumaro#1756
+Follows: python-pillow/Pillow#7723
 """
 
 import struct

@@ -5,7 +5,7 @@
 - A picture is turned as its EXIF data says, as a viewer shows it. Other EXIF data and color profiles are not kept.
 - A phone's MPO, of which the second picture is for depth or a preview, is its first picture.
 - Refused: CMYK, LAB, YCbCr and others, whose numbers would read as other colors; 16 bits of several channels, of which
-  Pillow keeps eight; several pictures in one file.
+  Pillow keeps eight; several pictures in one file; of TIFF channels beside the colors, and numbers read as others.
 """
 
 from collections.abc import Iterator
@@ -28,8 +28,14 @@ _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA"}
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
-_HIGHEST_8_BITS = 255
+_BITS_KEPT, _HIGHEST_8_BITS = 8, 255
 _WIDE = frozenset(("I", "F"))
+
+_BITS, _BRIGHTNESS, _EXTRA, _NUMBERS = 258, 262, 338, 339
+"""Tags of TIFF: bits a channel, what brightness 0 is, what channels beside the colors mean, how numbers are written."""
+_WHITE_IS_0, _NO_MEANING, _UNSIGNED, _SIGNED = 0, 0, 1, 2
+_OTHER_NUMBERS = frozenset(((8, _SIGNED), (32, _UNSIGNED)))
+"""Bits and writing of numbers that Pillow reads as unsigned, or as signed, where they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ def read_picture(file: Path, limit: int) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of size, which is checked here, and of odd metadata, which is not kept
-            with Image.open(file) as picture:
+            # Of a file opened by name Pillow maps a TIFF that is to be turned into memory under its other size.
+            with file.open("rb") as stream, Image.open(stream) as picture:
                 needed = picture.width * picture.height * 4  # bytes: no mode kept here has more than four a pixel
                 if needed > limit:
                     raise too_large(str(file), needed, limit)
@@ -83,11 +90,31 @@ def _lost(picture: Any, wanted: str) -> str:
         return f"declares a brightness transparent in mode {picture.mode}; save it with an alpha channel or without"
     if not wanted.startswith("I") and wanted not in _WIDE and _has_16_bits(picture):
         return "has 16 bits a channel, of which eight would be read; convert it to 8 bits, save the array as .npy"
+    return _lost_of_tiff(picture, wanted) if picture.format == "TIFF" else ""
+
+
+def _lost_of_tiff(picture: Any, wanted: str) -> str:
+    """Return what Pillow drops of a TIFF, or takes for other numbers, and what to do, "" for nothing."""
+    bits, kind = (_as_tuple(picture.tag_v2.get(*tag)) for tag in ((_BITS, 1), (_NUMBERS, _UNSIGNED)))
+    if _NO_MEANING in _as_tuple(picture.tag_v2.get(_EXTRA, ())):
+        return "has channels beside its colors, which would be dropped; save the array as .npy"
+    if picture.tag_v2.get(_BRIGHTNESS) == _WHITE_IS_0 and (wanted.startswith("I") or wanted in _WIDE):
+        return "counts brightness from white, and would be read from black; invert it, save the array as .npy"
+    if (max(bits), min(kind)) in _OTHER_NUMBERS:
+        return "holds numbers whose sign would be misread; save the array as .npy"
     return ""
 
 
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 def _has_16_bits(picture: Any) -> bool:
-    """Whether the file holds more bits a channel than the mode: the decoder's own words tell."""
+    """Whether the file holds more bits a channel than a mode of eight: its tags or the decoder's own words tell."""
+    if picture.format == "BMP":
+        return False  # its 16 bits are those of a whole pixel
+    if picture.format == "TIFF":  # of channels stored one after the other the words tell nothing
+        return bool(max(_as_tuple(picture.tag_v2.get(_BITS, 1))) > _BITS_KEPT)
     for tile in picture.tile:
         words = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
         if any(isinstance(word, str) and ";16" in word for word in words):
