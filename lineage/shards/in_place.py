@@ -18,7 +18,7 @@ Decided here, with what it costs:
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,12 +152,19 @@ def still_holding(place: InPlace, digests: Sequence[str], items: Collection[str]
         pairs = zip(place.files, digests, strict=True)
         wanted = {file: digest for file, digest in pairs if digest in items and (place.root / file).is_file()}
         bare = _without_line(place, wanted)
-        names = sorted(wanted.keys() - bare)
-        found = _content(place, names, as_paths=True)[1] if names else ()
-        same = (name for name, digest in zip(names, found, strict=True) if wanted[name] == digest)
-        return tuple(sorted((*bare, *same)))
+        return tuple(sorted((*bare, *_same(place, sorted(wanted.keys() - bare), wanted))))
     except DigestMismatch:
         return ()
+
+
+def _same(place: InPlace, names: list[str], wanted: Mapping[str, str]) -> list[str]:
+    """Return those of some files that hold the items wanted; one that is damaged, or of another size, hides no other."""
+    try:
+        found = _content(place, names, as_paths=True)[1] if names else ()
+    except DigestMismatch:
+        half = len(names) // 2
+        return _same(place, names[:half], wanted) + _same(place, names[half:], wanted) if half else []
+    return [name for name, digest in zip(names, found, strict=True) if wanted[name] == digest]
 
 
 def _without_line(place: InPlace, files: Collection[str]) -> set[str]:
