@@ -158,7 +158,7 @@ def still_holding(place: InPlace, digests: Sequence[str], items: Collection[str]
 
 
 def _same(place: InPlace, names: list[str], wanted: Mapping[str, str]) -> list[str]:
-    """Return those of some files that hold the items wanted; one that is damaged, or of another size, hides no other."""
+    """Return those of some files that hold the items wanted; one that is damaged or of another size hides no other."""
     try:
         found = _content(place, names, as_paths=True)[1] if names else ()
     except DigestMismatch:
