@@ -59,7 +59,7 @@ class Folder(Location):
         """List the strays among objects, manifests and contents that hold some of the target."""
         folders = (folder for folder in own_folders(self.workspace) if not folder.is_symlink())
         files = [path for folder in folders for path in self.look(folder, target)[0]]
-        left = [*_NOT_LOOKED_AT, *self._too_large()]
+        left = [*_NOT_LOOKED_AT, *self._too_large(), *self._naming(target)]
         if any((folder / ".git").exists() for folder in (self.workspace.root, *self.workspace.root.parents)):
             left.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
         return Deletion(paths=tuple(path for path in files if path.is_file()), left=Copy.NOT_ENUMERATED.words(left))
@@ -82,6 +82,12 @@ class Folder(Location):
             and path not in rows.found
         ]
         return matches | rows.found, list(dict.fromkeys([*walk.closed, *unread, *rows.unread]))
+
+    def _naming(self, target: Target) -> Iterator[str]:
+        """Yield which files name a person whose rows are removed, and hold no row as far as is known."""
+        search = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
+        for path in search.naming(self._walk(self.workspace.root).files):
+            yield f"{shown(path, self.workspace.root)} names a removed person: look whether it is a copy"
 
     def _too_large(self) -> Iterator[str]:
         """Yield which texts, tables and databases rows are not looked for in because of their size."""

@@ -35,6 +35,7 @@ _ENOUGH = 3  # numbers of one row in one record
 _CROWD = 20  # numbers in a record for each of the row: more may hold them by chance
 _DIGITS = 8  # of all numbers of a row whose line is a mark
 _SHARED = 2  # withdrawn rows that may have a text which is a mark of each
+_PERSON = "\0person"  # what a name stands under beside fields
 _WORDS = 8  # tokens by which a long text is known
 _HASH = 24  # hexadecimal digits: chance does not matter beyond
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
@@ -67,14 +68,14 @@ def marks_of(
         return {}
     hashes = _hashes(workspace.private.keyed)
     shared, lines = _shared(workspace, found.values(), names, wanted, hashes)
-    times = Counter(pair for row in found.values() for pair in row.values if pair[0])
+    times = Counter(pair for row in found.values() for pair in row.values if _is_field(pair[0]))
     shared |= {pair for pair, count in times.items() if count > _SHARED and not _NUMBER.fullmatch(pair[1])}
     keyed = _cached(workspace.private.keyed)
     return {item: row.marks(shared, lines, hashes, keyed) for item, row in found.items()}
 
 
 class _Row:
-    """What may be a mark of a row: field and value of its texts and numbers, "" for key and person; its lines."""
+    """What may be a mark of a row: field and value of its texts and numbers, of its key and its person; its lines."""
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, str], None] = {}
@@ -85,7 +86,7 @@ class _Row:
     def add(self, fields: Mapping[str, Any], key: str, name: str) -> None:
         """Take in the values of a row of this item."""
         self.values |= dict.fromkeys(_values_of(fields))
-        self.values |= {("", each): None for each in (key, name) if _is_unusual(each, 6)}
+        self.values |= {(what, each): None for what, each in (("", key), (_PERSON, name)) if _is_unusual(each, 6)}
         self.fields, self.line = sorted(fields), [number for value in fields.values() for number in _numbers_in(value)]
         self._more = [_numbers_in(key), _numbers_in(name), [*_numbers_in(key), *_numbers_in(name)]]
 
@@ -94,7 +95,7 @@ class _Row:
     ) -> list[str]:
         """Return the marks, of what is not shared: hashes of numbers and lines, and of each phrase count and hashes."""
         pairs = [pair for pair in self.values if pair not in shared]
-        numbers = {value for field, value in pairs if field and _NUMBER.fullmatch(value)}
+        numbers = {value for field, value in pairs if _is_field(field) and _NUMBER.fullmatch(value)}
         marks = [f"n:{_sum(hashes, [value]):016x}" for value in sorted(numbers)] if len(numbers) >= _ENOUGH else []
         if (
             len(self.line) >= _ENOUGH
@@ -104,10 +105,15 @@ class _Row:
             several = {_sum(hashes, [*self.line, *more]) for more in ([], *self._more)}
             anchor = _sum(hashes, [max(self.line, key=_digits)])  # what has no such number has no such line
             marks += [f"l:{each:016x}:{anchor:016x}" for each in sorted(several)]
-        for value in sorted({value for field, value in pairs if not (field and _NUMBER.fullmatch(value))}):
-            tokens = tokens_in(value)[:_WORDS]
-            marks.append(f"{len(tokens)}:{hashes.phrase(tokens):016x}:{keyed(' '.join(tokens))}")
+        phrases = {value: field for field, value in pairs if not (_is_field(field) and _NUMBER.fullmatch(value))}
+        for value, field in sorted(phrases.items()):
+            tokens, what = tokens_in(value)[:_WORDS], "p" if field == _PERSON else ""
+            marks.append(f"{what}{len(tokens)}:{hashes.phrase(tokens):016x}:{keyed(' '.join(tokens))}")
         return marks
+
+
+def _is_field(what: str) -> bool:
+    return what not in ("", _PERSON)
 
 
 def tokens_in(text: str) -> list[str]:
@@ -150,7 +156,8 @@ def _shared(
             values = arrays[name].tolist()
             texts = (value if isinstance(value, str) else _number(value) for value in (values[place] for place in stay))
             shared |= {(name, text) for text in texts} & pairs
-        shared |= {("", text) for row in live for text in (row.key, names.get(row.subject or "", ""))} & pairs
+        shared |= {("", row.key) for row in live} & pairs
+        shared |= {(_PERSON, names.get(row.subject or "", "")) for row in live} & pairs
         if lines and tuple(sorted(arrays)) in shapes:
             lines_shared |= lines.intersection(_lines_of(arrays, hashes)[stay].tolist())
     return shared, lines_shared
@@ -219,9 +226,11 @@ def _cached(keyed: Keyed) -> Keyed:
 
 
 class RowMarks:
-    """The marks of withdrawn rows, ready to be looked for."""
+    """The marks of withdrawn rows, ready to be looked for: all, without the names of ``persons``, or these alone."""
 
-    def __init__(self, keyed: Keyed, marks: Mapping[str, Collection[str]]) -> None:
+    def __init__(self, keyed: Keyed, marks: Mapping[str, Collection[str]], *, persons: bool | None = None) -> None:
+        if persons is not None:
+            marks = {item: [each for each in some if (each[0] == "p") is persons] for item, some in marks.items()}
         self._key, self._keyed = keyed, _cached(keyed)
         self._phrases: dict[int, set[int]] = {}
         self._whole: set[str] = set()
@@ -241,7 +250,7 @@ class RowMarks:
                     self._lines.add(int(hashes[0], 16))
                     self._anchors.add(int(hashes[1], 16))
                 else:
-                    self._phrases.setdefault(int(kind), set()).add(int(hashes[0], 16))
+                    self._phrases.setdefault(int(kind.removeprefix("p")), set()).add(int(hashes[0], 16))
                     self._whole.add(hashes[1])
 
     def __bool__(self) -> bool:

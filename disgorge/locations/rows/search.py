@@ -53,12 +53,18 @@ class RowSearch:
 
     @cached_property
     def marks(self) -> RowMarks:
-        """The marks that are looked for."""
-        return RowMarks(self.workspace.private.keyed, self.noted)
+        """The marks that are looked for: a letter may name a person, and is no copy of a row."""
+        return RowMarks(self.workspace.private.keyed, self.noted, persons=False)
 
     def holding(self, paths: Iterable[Path]) -> frozenset[Path]:
         """Return which files hold a row; what cannot be read does not."""
         return frozenset(self.marks.holding(self._texts(paths).items()))
+
+    def naming(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Return which files name a person whose rows are withdrawn; whether they are copies, a person must see."""
+        persons = RowMarks(self.workspace.private.keyed, self.noted, persons=True)
+        looked = self._texts(path for path in paths if not self._is_left_to_others(path)) if persons else {}
+        return tuple(sorted(persons.holding(looked.items())))
 
     def look(self, paths: Iterable[Path], links: Iterable[Path] = ()) -> FoundRows:
         """Look into files, beside them and at the targets of links."""
