@@ -142,10 +142,10 @@ ROOMS = {
         policies/taxonomy
     """,
     "disgorge/release/recorded": """
-        disgorge/errors disgorge/facts disgorge/layout disgorge/method disgorge/release disgorge/tracking
-        disgorge/training disgorge/training/code disgorge/training/runners disgorge/workspace_lock lineage/artifacts
-        lineage/catalog lineage/errors lineage/ledger lineage/records lineage/shown lineage/storage lineage/workspace
-        policies/taxonomy
+        disgorge/errors disgorge/evidence disgorge/facts disgorge/layout disgorge/method disgorge/release
+        disgorge/tracking disgorge/training disgorge/training/code disgorge/training/runners disgorge/workspace_lock
+        lineage/artifacts lineage/catalog lineage/errors lineage/ledger lineage/records lineage/shown lineage/storage
+        lineage/workspace policies/taxonomy
     """,
     "disgorge/removal": """
         disgorge/attestation disgorge/errors disgorge/evidence disgorge/evidence/probes disgorge/examination

@@ -132,7 +132,8 @@ def compose(
     """
     answering = Answering(predict, combine, task, tuple(evaluate))
     try:
-        composed = compose_release(workspace, release, components, answering, alias=alias)
+        with Workers(workspace, count=1) as workers:
+            composed = compose_release(workspace, release, components, answering, alias=alias, runner=workers)
     except ReleaseContained as held:
         raise Refused(str(held)) from None
     rows = [
@@ -146,6 +147,7 @@ def compose(
     shown: tuple[str | Table, ...] = (
         table("component", "trained again by", "digest", rows=rows),
         f"released as {release}@{alias}{'' if predict else '; it answers nothing, because no --predict was named'}",
+        *((composed.quality.words,) if composed.quality else ()),
         *map(Attention, composed.words),
     )
     names = tuple(each.name for each in composed.components)

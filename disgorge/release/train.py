@@ -22,6 +22,7 @@ from disgorge.request.case import docket
 from disgorge.request.holds.out_of_service import stopped_releases, stopped_words
 from disgorge.tracking.registry import Registrar, registry_or_none
 from disgorge.tracking.runs import Observer, tracking_or_none
+from disgorge.training.ask import question_about
 from disgorge.training.code.kept import code_made_with
 from disgorge.training.make import Made, make_all, making
 from disgorge.training.model_file import FUNCTION
@@ -144,7 +145,7 @@ def _asked(
 ) -> list[Made]:
     """Return what was made, each with its quality unless it is what its release serves already."""
     asked = {
-        made.composition.digest: (model.spec, made.composition)
+        made.composition.digest: (model.spec, question_about(workspace, made.composition))
         for model, made, is_new in zip(models, every, new, strict=True)
         if is_new
     }

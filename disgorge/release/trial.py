@@ -9,17 +9,18 @@ model because of the number chose it on those shards, which ``chosen_on`` in the
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 
 from disgorge.errors import BadModel, ExecutionFailed
 from disgorge.evidence.quality import Quality
 from disgorge.examination.samples import HELD_OUT, Sample, sample
 from disgorge.method import ModelSpec
-from disgorge.training.answer import Draw
-from disgorge.training.ask import Answered, ask_each, question_about
+from disgorge.training.answer import Draw, Question
+from disgorge.training.ask import Answered, ask_each
 from disgorge.training.recipe import Runner
 from disgorge.training.stored import read_items
-from lineage.records import Composition, Shard
+from lineage.records import Shard
 from lineage.workspace import Workspace
 
 _HANDFUL, _DRAWN = 16, 4
@@ -27,31 +28,38 @@ _HANDFUL, _DRAWN = 16, 4
 
 
 def try_out(
-    workspace: Workspace, new: Sequence[tuple[ModelSpec, Composition]], shards: Mapping[str, Shard], runner: Runner
+    workspace: Workspace,
+    new: Sequence[tuple[ModelSpec, Question]],
+    shards: Mapping[str, Shard],
+    runner: Runner,
+    *,
+    again: str = "run `disgorge train` again (what was trained stays recorded)",
+    must_measure: bool = True,
 ) -> list[Quality]:
     """Return how good each new composition is on its held-out items; they are asked side by side.
+
+    ``again`` says what to do when what an error names is mended. Unless it ``must_measure``, one whose measure fails is
+    told of as not measured.
 
     Raises :class:`ExecutionFailed`, with the place in the user's code, where one raises or answers in a wrong shape,
     and :class:`BadModel` for evaluation shards that differ in their fields.
     """
     asked = [_items(workspace, spec, shards) for spec, _ in new]
-    questions = [question_about(workspace, composition, draw=Draw(_DRAWN)) for _, composition in new]
+    questions = [replace(question, draw=Draw(_DRAWN)) for _, question in new]
     try:
         answers = ask_each(runner, [(each, [of.items]) for each, (_, of) in zip(questions, asked, strict=True)])
     except ExecutionFailed as error:
-        raise _not_released([spec for spec, _ in new], error) from error.__cause__
+        raise _not_released([spec for spec, _ in new], error, again) from error.__cause__
     for (spec, _), each in zip(new, answers, strict=True):
-        if failed := _failure(each.sets[0]):
-            raise _not_released([spec], ExecutionFailed(failed))
+        if failed := _failure(each.sets[0], must_measure=must_measure):
+            raise _not_released([spec], ExecutionFailed(failed), again)
     return [_quality(each.sets[0], *items) for each, items in zip(answers, asked, strict=True)]
 
 
-def _not_released(specs: Sequence[ModelSpec], error: ExecutionFailed) -> ExecutionFailed:
+def _not_released(specs: Sequence[ModelSpec], error: ExecutionFailed, again: str) -> ExecutionFailed:
     names = ", ".join(f"{spec.release}@{spec.alias}" for spec in specs)
     which = "is not released: the new model was" if len(specs) == 1 else "are not released: each new model was"
-    return type(error)(
-        f"{names} {which} asked once, and {error}; then run `disgorge train` again (what was trained stays recorded)"
-    )
+    return type(error)(f"{names} {which} asked once, and {error}; then {again}")
 
 
 def _quality(answered: Answered, held_out: bool, asked: Sample) -> Quality:
@@ -77,9 +85,9 @@ def _items(workspace: Workspace, spec: ModelSpec, shards: Mapping[str, Shard]) -
     return False, sample([read_items(workspace, least.digest, as_paths=True)] if least else [], _HANDFUL)
 
 
-def _failure(answered: Answered) -> str:
+def _failure(answered: Answered, *, must_measure: bool) -> str:
     """Return what went wrong, "" for a model that answered; a measure for which the items have no label is no fault."""
-    wrong = (name for name in answered.lacking if name == "predictions" or name in answered.failed)
+    wrong = (name for name in answered.lacking if name == "predictions" or (must_measure and name in answered.failed))
     return next((answered.lacking[name] for name in wrong), "")
 
 

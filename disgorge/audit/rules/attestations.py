@@ -74,8 +74,7 @@ def _served(
             release.id,
             f"{len(bare)} of {counted(len(components), 'component')} {'is' if len(bare) == 1 else 'are'} shown by the "
             f"operator's record alone; {bare[0].why}",
-            f"run `disgorge attest {release.id}` when nobody waits: a removal has to make them again otherwise; what "
-            "has no recipe gets one with `disgorge attest --component NAME --recipe MODEL.yaml`",
+            _next_of_bare(release, components, bare),
             fact=entry.seq,
         )
     if release.name in demands:
@@ -90,6 +89,15 @@ def _served(
                     f"run `disgorge attest --again {release.id}` on a machine that reaches it",
                     fact=entry.seq,
                 )
+
+
+def _next_of_bare(release: Release, components: list[Component], bare: list[Standing]) -> str:
+    """Return what makes up for attestations that are missing: a component without a recipe cannot be run again."""
+    without = [each.name for each in components if not each.recipe]
+    give = "give it a recipe with `disgorge attest --component {} --recipe MODEL.yaml`, or a removal drops it"
+    words = [f"run `disgorge attest {release.id}` when nobody waits: a removal has to make them again otherwise"]
+    words = words if len(without) < len(bare) else []
+    return "; ".join([*words, *([give.format(without[0])] if without else [])])
 
 
 def _falling(attested: Attested, components: list[Component], accepts: Confinement | None) -> list[Standing]:

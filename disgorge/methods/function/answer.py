@@ -151,9 +151,13 @@ class FunctionModel:
             raise KeyError(LABEL)  # which whoever asks is told
         labels, classes = view[LABEL], self._predict(items).shape[1]
         if labels.dtype.kind not in "biu" or (len(labels) and not 0 <= labels.min() <= labels.max() < classes):
-            raise ExecutionFailed(
-                f"labels are no numbers from 0 to {classes - 1}; name `classes` in the model file, or map them"
+            known = len(self._classes) if self._classes else 0
+            mend = (
+                f"predict returned {classes} columns for {known} classes; return one for each"
+                if known
+                else "name `classes` in the model file, or map them"
             )
+            raise ExecutionFailed(f"labels are no numbers from 0 to {classes - 1}; {mend}")
         return np.asarray(labels, np.int64)
 
     def _view(self, items: Items, *, without: Sequence[str] = ()) -> View:

@@ -72,7 +72,11 @@ def _load(key: str, name: str) -> Any:
         raise _failed(key, name, error, doing="cannot be imported:") from None
     function = getattr(loaded, attribute, None)
     if not callable(function):
-        there = [each for each, value in vars(loaded).items() if callable(value) and not each.startswith("_")]
+        there = [
+            each
+            for each, value in vars(loaded).items()
+            if callable(value) and not each.startswith("_") and getattr(value, "__module__", module) == module
+        ]
         raise ExecutionFailed(
             f"{key}: {name}: {_shown(getattr(loaded, '__file__', '') or module)} has no function {attribute!r}; it has "
             f"{', '.join(there[:5]) or 'none'}; correct the model file, or the module"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from disgorge.errors import BadModel, WrongUse
+from disgorge.evidence.quality import Quality
 from disgorge.method import RECORDED
 from disgorge.release.attest import refuse_contained
 from disgorge.release.recorded.composed import (
@@ -21,10 +22,13 @@ from disgorge.release.recorded.composed import (
     name_in,
 )
 from disgorge.release.serving import release_it
-from disgorge.release.train import contained, release_of
+from disgorge.release.train import contained, release_of, shards_for
+from disgorge.release.trial import try_out
 from disgorge.tracking.registry import Registrar, registry_or_none
+from disgorge.training.answer import Question
 from disgorge.training.assemble import spec_of
 from disgorge.training.model_file import is_name
+from disgorge.training.recipe import Runner
 from disgorge.workspace_lock import turn
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
@@ -42,6 +46,8 @@ class Composed:
     composition: Composition
     components: tuple[Component, ...]
     words: tuple[str, ...]
+    quality: Quality | None = None
+    """What it measures, None for one that answers nothing, or that its name served before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,11 @@ def compose_release(
     alias: str = "live",
     folder: Path | None = None,
     registrar: Registrar | None = None,
+    runner: Runner | None = None,
 ) -> Composed:
     """Compose recorded components, and release them. The function that answers is searched for in ``folder`` first.
+
+    With a ``runner`` one that answers is asked once before it is released, and measured.
 
     Raises :class:`~lineage.errors.UnknownRecord` for a component that is not there, :class:`WrongUse` for one that is
     named twice, and for the name of a trained model, :class:`BadModel` for a function that is not there or a name that
@@ -90,11 +99,22 @@ def compose_release(
         )
         code = code_that_answers(answering, folder or Path.cwd())
         composition = composition_of(workspace, (name, alias), members, answering, code)
+        is_new = held is None or held.composition != composition.digest
+        quality = _asked(workspace, composition, members, runner) if runner and answering.predict and is_new else None
         registrar = registrar or registry_or_none(workspace)
         released, words = release_it(workspace, registrar, (name, alias), composition)
-        if held is None or held.composition != composition.digest:
+        if is_new:
             workspace.ledger.record(*map(ComponentFact, members), CompositionFact(composition), *released)
-        return Composed(composition, members, tuple(words))
+        return Composed(composition, members, tuple(words), quality)
+
+
+def _asked(workspace: Workspace, composition: Composition, members: Sequence[Component], runner: Runner) -> Quality:
+    """Return what a composition measures that is not recorded yet; raise where it cannot answer."""
+    spec = spec_of(composition)
+    question = Question(composition, {each.digest: each.kind for each in members})
+    shards, again = shards_for(workspace, spec), "compose it again"  # what classes the labels have, it does not say
+    (quality,) = try_out(workspace, [(spec, question)], shards, runner, again=again, must_measure=False)
+    return quality
 
 
 def put_in_place(workspace: Workspace, registrar: Registrar, before: Component, after: Component) -> Replaced:
