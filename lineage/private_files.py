@@ -152,12 +152,19 @@ class WithdrawnItems:
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """How a file or folder was read: kinds of fields, encoding and delimiter of text, whether files are whole."""
+    """How a file or folder was read: kinds of fields, how text is encoded and divided, and whether files are whole.
+
+    ``decimal`` stands before the fraction of a number, ``missing`` tells that nulls were kept, and ``metadata`` that a
+    folder had a file with a line for each of its files.
+    """
 
     kinds: dict[str, str]
     encoding: str
     whole: bool
     delimiter: str | None = None
+    decimal: str | None = None
+    missing: bool = False
+    metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +172,16 @@ class SourceFile:
     """A file or folder as it was read: each of its files by name within it, "" for itself, with size and SHA-256.
 
     ``md5`` is the name DVC keeps a single file under. With ``in_place`` the items lie there and nowhere else; ``files``
-    then has one for each item, and the item's digest in place of the file's.
+    then has one for each item, and the item's digest in place of the file's. ``copied`` tells how it was read if not.
+    ``keyed`` has key and file of a folder's items where keys are not the names of files.
     """
 
     path: Path
     files: tuple[tuple[str, int, str], ...]
     md5: str | None
     in_place: FileReading | None = None
+    copied: FileReading | None = None
+    keyed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,6 +206,15 @@ class LetIn:
     """Keyed marks of the rows that may be here though their items were withdrawn, by keyed mark of the item."""
 
     rows: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Erased:
+    """Keyed marks of erased persons, and of source and key of erased rows, and the likenesses of these."""
+
+    persons: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    likenesses: list[str] = field(default_factory=list)
 
 
 _RESTORE = "restore it from a backup of the private folder"
@@ -237,13 +256,19 @@ LET_IN = PrivateFile(
     f"so which withdrawn items were let in again is not known; {_RESTORE}, or delete it and let them in again",
     sealed=True,
 )
+ERASED = PrivateFile(
+    "erased.json",
+    Erased,
+    f"so whether an erased person comes back is not known; {_RESTORE}, or delete it to go on without",
+    sealed=True,
+)
 DVC_KEPT = PrivateFile(
     "dvc.json",
     dict[str, dict[str, list[str]]],
     f"so what DVC kept of what was purged is not known; {_RESTORE}, or delete it and look in DVC's cache yourself",
 )
 """What DVC may keep, by the digest of a shard or object: hashes, by how they are known."""
-KINDS: tuple[PrivateFile[Any], ...] = (REQUESTS, ADDED, HOLDS, WITHDRAWN, SOURCES, PAGES, LET_IN, DVC_KEPT)
+KINDS: tuple[PrivateFile[Any], ...] = (REQUESTS, ADDED, HOLDS, WITHDRAWN, SOURCES, PAGES, LET_IN, ERASED, DVC_KEPT)
 """Every kind there is: what the audit looks at."""
 
 

@@ -9,6 +9,7 @@
 """
 
 import datetime as dt
+import math
 import os
 import re
 import secrets
@@ -37,6 +38,7 @@ _CONFIG = """\
 # Settings of this workspace. Every line may be left out.
 lock_seconds = 30   # how long a writer waits for another one
 # time_zone = "Europe/Berlin"   # whose days count for receipt and deadlines; by default the machine's
+# largest_searched_gb = 1   # of a text, database or member of an archive in which a removal looks for rows
 """
 _FURTHEST_EAST = dt.timezone(dt.timedelta(hours=14))
 """The time zone in which a day begins first: UTC+14, the Line Islands."""
@@ -57,6 +59,8 @@ class Workspace:
         lock_seconds = _lock_seconds(self.home / "config.toml", settings)
         self.ledger = Ledger(self.home, clock=self.now, lock_seconds=lock_seconds)
         self._time_zone = _time_zone(self.home / "config.toml", settings)
+        self.largest_searched = _largest_searched(self.home / "config.toml", settings)
+        """Bytes of the largest text in which a search looks for rows."""
         self.objects = Objects(self.home / "objects")
         self.private = Private(self.home / "private")
         self._clock = clock
@@ -180,6 +184,13 @@ def _lock_seconds(config: Path, settings: dict[str, Any]) -> float:
             f"{config}: lock_seconds must be a number of seconds up to {most}, not {value!r:.40}; correct it"
         )
     return float(value)
+
+
+def _largest_searched(config: Path, settings: dict[str, Any]) -> int:
+    value = settings.get("largest_searched_gb", 1)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise BadInput(f"{config}: largest_searched_gb must be a number of GB above 0, not {value!r:.40}; correct it")
+    return int(value * 10**9)
 
 
 def _checked_digest(text: str) -> str:

@@ -72,10 +72,10 @@ ROOMS = {
         disgorge/method disgorge/plan disgorge/release disgorge/release/recorded disgorge/removal disgorge/report
         disgorge/request disgorge/request/history disgorge/request/holds disgorge/request/near disgorge/request/workflow
         disgorge/result disgorge/tracking disgorge/training disgorge/training/runners disgorge/training/sandbox
-        disgorge/verify lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/formats lineage/git_ignored
-        lineage/ledger lineage/plural lineage/records lineage/shards lineage/shards/validation lineage/shown
-        lineage/storage lineage/workspace policies/cases policies/decision policies/events policies/judging
-        policies/packs policies/request policies/taxonomy policies/vocabulary
+        disgorge/verify lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/formats
+        lineage/formats/decoding lineage/git_ignored lineage/ledger lineage/plural lineage/records lineage/shards
+        lineage/shards/validation lineage/shown lineage/storage lineage/workspace policies/cases policies/decision
+        policies/events policies/judging policies/packs policies/request policies/taxonomy policies/vocabulary
     """,
     "disgorge/attestation": """
         disgorge/errors disgorge/facts disgorge/statement lineage/artifacts lineage/catalog lineage/errors
@@ -107,9 +107,14 @@ ROOMS = {
         policies/request policies/taxonomy
     """,
     "disgorge/locations": """
-        disgorge/attestation disgorge/errors disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/activity
-        lineage/artifacts lineage/catalog lineage/dvc lineage/errors lineage/ledger lineage/plural lineage/private_files
-        lineage/records lineage/shards lineage/storage lineage/workspace
+        disgorge/attestation disgorge/errors disgorge/facts disgorge/locations/rows disgorge/tracking
+        disgorge/training/sandbox lineage/activity lineage/artifacts lineage/catalog lineage/dvc lineage/errors
+        lineage/ledger lineage/plural lineage/private_files lineage/records lineage/shards lineage/storage lineage/texts
+        lineage/workspace
+    """,
+    "disgorge/locations/rows": """
+        disgorge/facts disgorge/tracking disgorge/training/sandbox lineage/private_files lineage/shards lineage/storage
+        lineage/texts lineage/workspace
     """,
     "disgorge/methods": "",
     "disgorge/methods/compartmental_diffusion": """
@@ -232,17 +237,23 @@ ROOMS = {
     """,
     "lineage/catalog": "lineage/errors lineage/ledger lineage/plural lineage/records lineage/storage lineage/workspace",
     "lineage/dvc": "lineage/activity lineage/errors lineage/storage",
-    "lineage/formats": "lineage/errors lineage/records lineage/storage",
+    "lineage/formats": """
+        lineage/errors lineage/formats/decoding lineage/plural lineage/records lineage/storage
+    """,
+    "lineage/formats/decoding": """
+        lineage/errors lineage/storage
+    """,
     "lineage/ledger": "lineage/errors lineage/lock lineage/plural lineage/records lineage/storage",
     "lineage/shards": """
         lineage/activity lineage/dvc lineage/errors lineage/formats lineage/git_ignored lineage/ledger lineage/lock
         lineage/perceptual_hash lineage/plural lineage/private_files lineage/records lineage/shards/validation
-        lineage/storage lineage/workspace
+        lineage/storage lineage/texts lineage/workspace
     """,
     "lineage/shards/validation": """
         lineage/activity lineage/errors lineage/formats lineage/records lineage/storage
     """,
     "lineage/storage": "lineage/errors lineage/perceptual_hash lineage/records",
+    "lineage/texts": "",
     "policies": "lineage/records",
     "policies/cases": """
         lineage/records policies/decision policies/errors policies/events policies/judging policies/packs

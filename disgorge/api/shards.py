@@ -12,6 +12,7 @@ from disgorge.result import Listing, Result, require_name, require_reason, sever
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.trace import Node
 from lineage.errors import LineageError
+from lineage.formats.decoding.compressed import called as file_called
 from lineage.git_ignored import ignore_data, is_exposed
 from lineage.ledger.chain import Fact
 from lineage.ledger.state import facts_about
@@ -71,6 +72,8 @@ def add_shards(
     likeness: str | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: str = "refuse",
     by: str | None = None,
     into: int | None = None,
     most: int = MOST_SHARDS,
@@ -87,7 +90,9 @@ def add_shards(
     without case and spaces, or ids is guessed and said; ``subject_id`` and ``subject_name`` say it. ``fields``
     are the columns that training reads, ``basis`` the legal basis, ``core`` declares the items not removable. ``rules``
     is a JSON file with what the data must be beyond the usual, ``likeness`` is ``image:FIELD`` or ``text:FIELD``.
-    ``dvc=False`` leaves the content out of DVC. ``on_added`` hears of each shard as soon as it is recorded.
+    ``dvc=False`` leaves the content out of DVC. ``delimiter`` and ``decimal`` say how a CSV file is written, and
+    ``missing="keep"`` takes what has no value where no number stands, which is refused else. ``on_added`` hears of each
+    shard as soon as it is recorded.
 
     ``by`` makes a shard for each value of a column, or, ``into`` so many, by a keyed hash of the value: whoever has one
     value lies in one shard. ``most`` is how many shards a file may come to. ``files`` takes the files of a folder
@@ -99,6 +104,8 @@ def add_shards(
         Attention(f"{file}: lines were added, so that git takes in no data; what it has already stays in its history")
         for file in ignore_data(workspace.root, home=workspace.home)
     ]
+    if missing not in ("keep", "refuse"):
+        raise WrongUse(f"invalid --missing {missing[:40]!r}: use keep or refuse")
     checked = Rules.read(rules) if rules else None
     named = _named([Path(path) for path in several(paths)], name)
     allowed = _let_in(workspace, let_in, reason)
@@ -114,7 +121,8 @@ def add_shards(
             license_column=license_column, fields=several(fields) if fields else None, source=source, license=license,
             legal_basis=bases[called], core=core, check=check, rules=checked, dvc=dvc, likeness=likeness,
             encoding=encoding, division=division, whole=files, in_place=in_place, by_id=by_id,
-            delimiter=_DELIMITERS.get(delimiter or "", delimiter), let_in=allowed,
+            delimiter=_DELIMITERS.get(delimiter or "", delimiter), decimal=decimal, missing=missing == "keep",
+            let_in=allowed,
         )  # fmt: skip
         notes += [f"note: {words}" for words in parts[0].notes]
         for added in parts:
@@ -264,7 +272,7 @@ def _named(paths: list[Path], name: str | None) -> dict[str, Path]:
         return {name: paths[0]}
     named: dict[str, Path] = {}
     for path in paths:
-        called = path.name if path.is_dir() else path.stem
+        called = path.name if path.is_dir() else file_called(path)
         if called in named:
             raise WrongUse(f"{named[called]} and {path} would both be called '{called}'; add one alone, with --name")
         named[called] = path

@@ -58,8 +58,8 @@ class Trained(Result):
         values["quality"] = plain(quality) | {"words": quality.words} if quality else None
         values |= {"composition": self.made.composition.digest, "components": components}
         if (part := self.twice) is not None:
-            repeats = part.problem is None and part.standing.reproducible
-            values["twice"] = {"component": part.component.name, "repeats": repeats, "problem": plain(part.problem)}
+            told = {"component": part.component.name, "repeats": part.repeats, "problem": plain(part.problem)}
+            values["twice"] = told
         return values
 
 
@@ -158,10 +158,12 @@ def _shown(spec: ModelSpec, made: Made, stopped: tuple[str, ...], again: Part | 
 
 def _twice_lines(part: Part) -> Iterator[str]:
     """Yield whether a component that was trained twice repeats, or what differed."""
-    if part.problem is None and part.standing.reproducible:
+    if part.repeats:
         yield f"repeats: two trainings of {part.component.name} made the same bytes"
+    elif lines := [*_problem_lines(part)]:
+        yield from map(Attention, lines)
     else:
-        yield from map(Attention, _problem_lines(part))
+        yield Attention(f"{part.component.name}: that two trainings made the same bytes is not shown")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ app = typer.Typer(help="Data, as named sets of items: add | list | show | check.
 
 @app.command()
 def add(
-    paths: Annotated[list[Path], argument("PATHS", "Parquet, CSV or NPZ files, or folders; a shard each.")],
+    paths: Annotated[list[Path], argument("PATHS", "Parquet, CSV, JSON Lines or NPZ files, or folders; a shard each.")],
     name: Annotated[Text, option("--name", "What the shard is called from now on; by default as its file is.")] = None,
     key: Annotated[Text, option("--key", "Column with each item's key.")] = None,
     subject: Annotated[Text, option("--subject", "Column that names a person; only a pseudonym is kept.")] = None,
@@ -37,6 +37,8 @@ def add(
     ] = None,
     encoding: Annotated[str, option("--encoding", "How a CSV file is encoded.")] = "utf-8",
     delimiter: Annotated[Text, option("--delimiter", "What stands between cells of a CSV file: ';', tab, ...")] = None,
+    decimal: Annotated[Text, option("--decimal", "With ',': 1,5 is a number in a CSV file.")] = None,
+    missing: Annotated[str, option("--missing", "keep: take in empty texts, booleans and times.")] = "refuse",
     by: Annotated[Text, option("--by", "A shard for each value of this column, or of key, subject, source.")] = None,
     into: Annotated[int | None, option("--into", "With --by: so many shards, by a keyed hash of the value.")] = None,
     most: Annotated[int, option("--most", "Shards that one file may come to.")] = 1000,
@@ -55,6 +57,7 @@ def add(
         subject_name=subject_name, source_column=source_column, license_column=license_column, fields=columns or None,
         source=source, license=license, basis=basis, core=core, check=not no_check, rules=rules,
         dvc=False if no_dvc else None, likeness=likeness, encoding=encoding, delimiter=delimiter,
+        decimal=decimal, missing=missing,
         by=by, into=into, most=most, files=files, in_place=in_place,
         let_in=let_in, reason=reason,
         on_added=lambda added: show.told(added.shown, quiet=as_json),

@@ -18,6 +18,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from disgorge.errors import DisgorgeError, ExecutionFailed
+from disgorge.locations.code import Code
 from disgorge.locations.dvc import Dvc
 from disgorge.locations.exports import Exports
 from disgorge.locations.folder import Folder
@@ -44,6 +45,7 @@ BUILT_IN: tuple[Callable[[Workspace], Location], ...] = (
     Objects,
     Folder,
     SourceFiles,
+    Code,
     Exports,
     ReportImages,
 )
@@ -86,7 +88,8 @@ def search(workspace: Workspace, target: Target) -> Traces:
         except Exception as problem:  # each kind of store has errors of its own
             traces += Traces(unreachable=(f"{location.name} could not be searched ({problem})",))
     unread = {path.absolute() for path in traces.unreadable if not _is_of_a_report(path)}
-    return replace(traces, unreadable=tuple(sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path))))
+    ordered = sorted(unread, key=lambda path: (_is_hash(path), len(path.parts), path.parts))
+    return replace(traces, unreadable=tuple(ordered))
 
 
 def plan(workspace: Workspace, target: Target, coming: Sequence[Fact] = ()) -> Deletion:

@@ -62,6 +62,7 @@ from disgorge.tracking.registered import Registered, Touched, from_client, touch
 from disgorge.tracking.stored_texts import stored_texts
 from lineage.dvc.storage import files
 from lineage.shards.row_marks import RowMarks
+from lineage.texts.read import FileTexts, is_too_large
 from lineage.workspace import Workspace
 
 FOLDERS = ("mlartifacts", "mlruns")
@@ -90,15 +91,16 @@ class Mlflow(Location):
 
     def _look(self, target: Target, spare: Spare) -> "list[_Found]":
         """Return what each store holds of the target, and the folders where there is no store."""
-        root, marks = self.workspace.root, RowMarks(self.workspace.private.keyed, target.marks)
+        root, largest = self.workspace.root, self.workspace.largest_searched
+        marks = RowMarks(self.workspace.private.keyed, target.marks)
         if not has_records(root) or not installed():
-            found = _Found(root, target, marks)
+            found = _Found(root, target, marks, largest)
             if has_records(root):
                 found.blind("MLflow is not installed, so its models and versions were not looked at")
             found.look_into([folder for folder in _folders(root, ()) if found._is_ours(folder)])
             return [found]
         names = touched(spare.state, spare.facts, components=frozenset(target.weights), shards=target.shards)
-        several = [_Found(root, target, marks, store) for store in Store.every(root)]
+        several = [_Found(root, target, marks, largest, store) for store in Store.every(root)]
         for found in several:
             found.look(spare.state.compositions, names)
         return several
@@ -128,6 +130,7 @@ class _Found:
     root: Path
     target: Target
     marks: RowMarks
+    largest: int
     store: Store | None = None
     files: dict[Path, str] = field(default_factory=dict)
     models: dict[str, Path] = field(default_factory=dict)
@@ -246,13 +249,10 @@ class _Found:
 
     def _rows(self, path: Path) -> None:
         """Note whether rows of withdrawn items stand in a file."""
-        try:
-            if not self.marks.stand_in_file(path):
-                return
-        except FileNotFoundError:
-            return  # deleted meanwhile
-        except (OSError, ValueError):
-            self.others += Traces(unreadable=(path,))
+        texts = FileTexts(path, self.largest)
+        if not any(map(self.marks.stand_in, texts)):
+            if "" in texts.unread and is_too_large(path, self.largest):
+                self.others += Traces(unreadable=(path,))
             return
         words = f"removed rows stand in MLflow's artifact {path}; delete it, or take them out, and resume"
         self.others += Traces(needs_a_person=(words,))

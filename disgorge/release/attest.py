@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from disgorge.attestation.record import attest_done
 from disgorge.attestation.standing import RECORD, Attested, Refusal, Standing, standings
 from disgorge.errors import DisgorgeError, ReleaseContained, UnknownMethod
+from disgorge.examination.attested_parts import proof_of
 from disgorge.release.serving import Wanted
 from disgorge.release.train import contained
 from disgorge.request.holds.out_of_service import stopped_words
@@ -64,6 +65,8 @@ class Part:
     runs: int
     standing: Standing
     problem: Problem | None = None
+    repeats: bool = False
+    """Whether two runs of it made its bytes, whatever is known of what it reads; told where it was run once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ def attest_again(workspace: Workspace, runner: Runner, component: Component, *, 
         runs.run_missing(level)
         runs.run_again()
         (part,) = runs.parts()
-        return part
+        own = proof_of(Attested.of(workspace), component)
+        return replace(part, repeats=part.problem is None and own is not None and own.reproducible)
 
 
 @dataclass(slots=True)

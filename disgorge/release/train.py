@@ -32,7 +32,7 @@ from lineage.artifacts.files import problem_with
 from lineage.artifacts.named import artifact_digests
 from lineage.catalog.catalog import Catalog, did_you_mean
 from lineage.errors import DigestMismatch, UnknownRecord
-from lineage.ledger.fact_kinds import CompositionFact, FactBody
+from lineage.ledger.fact_kinds import ComponentFact, CompositionFact, FactBody
 from lineage.records import Component, Composition, Release, Shard
 from lineage.workspace import Workspace
 
@@ -75,6 +75,7 @@ def train_releases(
         held = [_may_be_trained(workspace, model.spec) for model in models]
         before = [each for model in models for each in _trained_before(workspace, model.spec)]
         require_room(workspace, before, then="train again")
+        served = [_served(workspace, release) for release in held]
         every = make_all(
             [
                 making(workspace, each.spec, method=method_of_model(each.spec, folder=each.folder), shards=shards)
@@ -82,7 +83,12 @@ def train_releases(
             ],
             runner,
         )
-        every = _asked(workspace, models, every, held, shards, runner)
+        new = [_is_new(made, last, parts) for made, last, parts in zip(every, held, served, strict=True)]
+        try:
+            every = _asked(workspace, models, every, new, shards, runner)
+        except BaseException:
+            _answer_as_before(workspace, every, served)
+            raise
         for model, made, last in zip(models, every, held, strict=True):
             _release(workspace, model.spec, made, last, registrar or registry_or_none(workspace))
     for model, made in zip(models, every, strict=True):
@@ -100,21 +106,49 @@ def _may_be_trained(workspace: Workspace, spec: ModelSpec) -> Release | None:
     return held
 
 
+def _served(workspace: Workspace, release: Release | None) -> dict[tuple[str, str], Component]:
+    """Return the parts of what a release serves, by name and digest, as they were recorded last."""
+    if release is None:
+        return {}
+    with Catalog.of(workspace) as catalog:
+        members = {member.component for member in catalog.composition(release.composition).members}
+        return {(each.name, each.digest): each for each in catalog.components() if each.digest in members}
+
+
+def _is_new(made: Made, last: Release | None, served: Mapping[tuple[str, str], Component]) -> bool:
+    """Whether a release would serve another composition, or answer by other code, than it does."""
+    if last is None or last.composition != made.composition.digest:
+        return True
+    parts = ((each, served.get((each.name, each.digest))) for each in made.components)
+    return any(part is not None and part.recipe != each.recipe for each, part in parts)
+
+
+def _answer_as_before(
+    workspace: Workspace, every: Sequence[Made], served: Sequence[Mapping[tuple[str, str], Component]]
+) -> None:
+    """Record the served parts as they were: a model answers by the code of the recipe that was recorded last."""
+    made = {(each.name, each.digest): each for model in every for each in model.components}
+    were = {place: part for parts in served for place, part in parts.items() if place in made}
+    changed = [ComponentFact(part) for place, part in were.items() if part.recipe != made[place].recipe]
+    if changed:
+        workspace.ledger.record(*changed)
+
+
 def _asked(
     workspace: Workspace,
     models: Sequence[Model],
     every: Sequence[Made],
-    held: Sequence[Release | None],
+    new: Sequence[bool],
     shards: Mapping[str, Shard],
     runner: Runner,
 ) -> list[Made]:
     """Return what was made, each with its quality unless it is what its release serves already."""
-    new = {
+    asked = {
         made.composition.digest: (model.spec, made.composition)
-        for model, made, last in zip(models, every, held, strict=True)
-        if last is None or last.composition != made.composition.digest
+        for model, made, is_new in zip(models, every, new, strict=True)
+        if is_new
     }
-    quality = dict(zip(new, try_out(workspace, list(new.values()), shards, runner), strict=True)) if new else {}
+    quality = dict(zip(asked, try_out(workspace, list(asked.values()), shards, runner), strict=True)) if asked else {}
     return [replace(made, quality=quality.get(made.composition.digest)) for made in every]
 
 

@@ -4,7 +4,7 @@ An action changes the world only in ways that may be repeated, and returns the f
 :mod:`disgorge.removal.execute` for why that is enough to survive being killed.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from disgorge.attestation.standing import Attested
@@ -26,6 +26,7 @@ from disgorge.request.case import Case
 from disgorge.request.holds.held_items import removable, removable_by_all, require_all_unheld
 from disgorge.request.holds.open import delete_private_lists
 from disgorge.request.near.find import look, require_judged
+from disgorge.request.particulars import selectors_of
 from disgorge.request.stored_records import kept_record
 from disgorge.request.together import as_one
 from disgorge.request.withdrawn.forget_list import ForgetList, forgotten, forgotten_likenesses, forgotten_own
@@ -54,8 +55,10 @@ from lineage.ledger.fact_kinds import (
 )
 from lineage.records import Component, Composition, canonical
 from lineage.shards.cut import cut_shard
-from lineage.shards.files import recorded_likenesses
+from lineage.shards.files import recorded_likenesses, shard_rows
 from lineage.shards.let_in import end_let_in
+from lineage.shards.returning import remember_erased
+from lineage.shards.values import mark_withdrawn
 from lineage.storage.components import require_whole
 from lineage.workspace import Workspace
 from policies.taxonomy import Guarantee
@@ -141,7 +144,8 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[
         own[each.request.id] = forgotten_own(workspace, each).union(*theirs.values())
         likenesses |= known
     ForgetList(workspace, plan.digest).remember(forget, likenesses, own if plan.together else None)
-    marks = workspace.mark_withdrawn(forget)
+    marks = mark_withdrawn(workspace, selected, forget)
+    _remember_erased(workspace, cases, selected)
     end_let_in(workspace, forget)
     facts: list[FactBody] = []
     for change in changes:
@@ -166,6 +170,14 @@ def _withdraw_items(workshop: Workshop, plan: Plan, step: Step, cases: Sequence[
     facts += note_overlaps(workspace, case, selected, together=plan.requests)
     rows = sum(change.removed for change in changes)
     return StepResult(ItemsWithdrawn(len(changes), rows, len(forget)), facts)
+
+
+def _remember_erased(workspace: Workspace, cases: Sequence[Case], selected: Mapping[str, Collection[str]]) -> None:
+    """Remember what goes, and the persons who asked for it or were named, by whom it could come back."""
+    selectors = [each for case in cases for each in selectors_of(workspace, case.request)]
+    persons = {each.value.partition(":")[0] for each in selectors if each.field == "subject"}
+    rows = [row for shard, items in selected.items() for row in shard_rows(workspace, shard) if row.digest in {*items}]
+    remember_erased(workspace, rows, persons=persons)
 
 
 def _drop(workshop: Workshop, plan: Plan, step: Step, case: Case) -> StepResult:

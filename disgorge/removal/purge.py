@@ -26,7 +26,6 @@ from disgorge.request.together import as_one
 from disgorge.request.withdrawn.forget_list import ForgetList, forgotten, forgotten_likenesses, lists_of
 from disgorge.request.withdrawn.overlap import lists_shared
 from disgorge.request.workflow.impact import impact_as_planned
-from disgorge.tracking.client import has_records
 from lineage.catalog.catalog import Catalog
 from lineage.catalog.influence import by_digest, influences, members_of
 from lineage.ledger.fact_kinds import PurgedFact
@@ -95,12 +94,10 @@ def purge_and_look(workspace: Workspace, plan: Plan, step: Step, cases: Sequence
 
 
 def marks_to_look_for(workspace: Workspace, target: Target, cases: Sequence[Case]) -> dict[str, list[str]]:
-    """Return marks of the target's rows, where there is an MLflow store in which they may stand.
+    """Return marks of the target's rows, by which they are known wherever they stand.
 
     Persons' names are among them as long as the private file of the request that names them is there.
     """
-    if not has_records(workspace.root):
-        return {}
     names = dict[str, str]()
     for request in (case.request for case in cases):
         if not is_erased(workspace, request):

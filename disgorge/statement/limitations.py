@@ -121,14 +121,15 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
             f"{'the list is not complete' if count or places else 'the list is complete for the places searched'}."
         )
         yield from (
-            f"Unsupported: {'' if words.startswith('artifact ') else 'shard '}{words}." for words in unsupported
+            f"Unsupported: {'' if words.startswith(('artifact ', 'code ', 'package ')) else 'shard '}{words}."
+            for words in unsupported
         )
         yield from _looked_at(detail)
         if count:
             named = _named(unread["named"], count)
             yield (
                 f"Not enumerated: {counted(count, 'file')} {'was' if count == 1 else 'were'} not looked into, because "
-                f"only Parquet with digests and safetensors can be compared with what was removed"
+                f"what {'it holds' if count == 1 else 'they hold'} cannot be compared with what was removed"
                 f"{named and f': {named}'}."
             )
 
@@ -138,10 +139,10 @@ def _looked_at(detail: Mapping[str, Json]) -> Iterator[str]:
     if (looked := detail.get("looked at")) is None:
         return  # of a version that did not count
     yield (
-        f"Compared: {counted(int(looked['compared']), 'file')}, tables by the items they list and tensors with the "
-        f"removed ones, as they are, rounded to 16 bits, transposed, cut or joined along an axis, and in sums with "
-        f"retained ones; not seen is what was quantized or changed by more. Only opened: "
-        f"{counted(int(looked['only opened']), 'file')} of text and code, known by their bytes as a whole alone."
+        f"Compared: {counted(int(looked['compared']), 'file')}, tables by the items they list, texts by the rows and "
+        f"tensors with the removed ones, as they are, rounded to 16 bits, transposed, cut or joined along an axis, and "
+        f"in sums with retained ones; not seen is what was quantized or changed by more. Only opened: "
+        f"{counted(int(looked['only opened']), 'file')} of text and code, where not all of it would be recognized."
     )
     if count := int(detail["not decided"]["files"]):
         named = _named(detail["not decided"]["named"], count)

@@ -140,6 +140,10 @@ class Columns:
     text: dict[str, Text] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What is to be said of how columns were read."""
+    in_tables: bool = False
+    """Whether the items of a folder are rows of its files, and not its files."""
 
     def where(self, row: int) -> str:
         """Return how to find an item in the file it came from."""

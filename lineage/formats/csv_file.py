@@ -7,13 +7,14 @@ digest in another file where its column reads otherwise: use Parquet where that 
 
 Commas stand between cells unless the caller says otherwise, or a first line ``sep=;`` does. A header that is one name
 with another delimiter in it is refused: persons' names would be content. Names of columns are taken without the spaces
-around them, and where the header has a space after each comma, cells are too.
+around them, and where the header has a space after each comma, cells are too. In a ``.tsv`` file tabs stand between
+cells. Where decimals have a comma, ``1,5`` is a number and ``1.5`` is text.
 """
 
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,22 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.formats.columns import Choice, Columns, fit_floats, too_long_beside_empty
+from lineage.formats.decoding.compressed import format_of, read_whole
 from lineage.storage.content import as_text
-from lineage.storage.size_limits import check_items, too_large
+from lineage.storage.size_limits import check_items
 
 _WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 """A first line by which Excel is told what stands between cells."""
+_EXACT = 2**53
+"""Whole numbers below are floats too."""
+_POINT_FOR_COMMA = str.maketrans(",.", ".,")
+"""Makes 1,5 the number 1.5, and of 1.5 no number."""
+USUAL = {".tsv": "\t"}
+"""What stands between cells, by suffix, where it is no comma."""
+_OTHERS = {",": re.compile(r"[;|\t]"), "\t": re.compile(r"[;|,]")}
+"""What a header of one column may be divided by, by what was looked for."""
 _NO_NUMBER = re.compile(r"|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -40,38 +50,63 @@ def read_csv(
     limit: int,
     kinds: Mapping[str, str] | None = None,
     delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: bool = False,
 ) -> Columns:
     """Return the items of a CSV file; raises ``BadInput`` naming the line.
 
     ``kinds`` says what columns were when they were read before, as :func:`.dtype_name` does: with other lines in the
-    file they could read otherwise. ``delimiter`` stands between cells; None is a comma, or what the file says.
+    file they could read otherwise. ``delimiter`` stands between cells; None is a comma, a tab in ``.tsv``, or what the
+    file says. ``decimal`` stands before the fraction of a number, if it is no point. ``missing`` takes a column without
+    any value as NaN.
     """
     origin = str(path)
-    if path.stat().st_size > limit:
-        raise too_large(origin, path.stat().st_size, limit)
+    if decimal not in (None, ".", ","):
+        raise BadInput(f"{origin}: invalid decimal {decimal!r:.40}: use ',' or '.'")
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise BadInput(f"{origin}: invalid delimiter {delimiter!r:.40}: use one character, such as ';', or tab")
     as_it_is = any(name != name.strip() for name in kinds or ())  # it was recorded before names were stripped
-    header, lines, numbers = _table(_decoded(path, encoding), origin, delimiter, as_it_is=as_it_is)
+    usual = USUAL.get(format_of(path), ",")
+    header, lines, numbers = table(_decoded(path, encoding, limit), origin, delimiter, as_it_is=as_it_is, usual=usual)
     check_items(origin, len(lines), limit)
     settled = choice.settle(header, origin)
-    rows = tuple(f"line {number}" for number in numbers)
+    rows = tuple(f"line {number}" for number in numbers[1:])
     cells = {name: [line[place] for line in lines] for place, name in enumerate(header)}
+    content = {
+        name: cell_values(name, cells[name], rows, origin, (kinds or {}).get(name), decimal=decimal, missing=missing)
+        for name in settled.fields or ()
+    }
     return Columns(
         origin=origin,
-        content={
-            name: _values(name, cells[name], rows, origin, (kinds or {}).get(name)) for name in settled.fields or ()
-        },
+        content=content,
         text={role: tuple(cell or None for cell in cells[name]) for role, name in settled.roles().items()},
         rows=rows,
         roles=settled.roles(),
+        notes=tuple(_written_alike(content, cells)),
     )
 
 
-def _decoded(path: Path, encoding: str) -> str:
-    data = path.read_bytes()
+def _written_alike(content: Mapping[str, NDArray[Any]], cells: Mapping[str, list[str]]) -> Iterator[str]:
+    """Yield which fields hold one number in two writings."""
+    for name, values in content.items():
+        if values.dtype.kind not in "if" or len(written := {*cells[name]}) == len(np.unique(values)):
+            continue
+        first: dict[float, str] = {}
+        for cell in sorted(written):
+            other = first.setdefault(float(cell), cell) if _NUMBER.fullmatch(cell) else cell
+            if other != cell:
+                yield f"'{name}': {other} and {cell} are one number; save the column as text if the writing counts"
+                break
+
+
+def _decoded(path: Path, encoding: str, limit: int) -> str:
+    return decoded(read_whole(path, limit), path, encoding).removeprefix("\ufeff")  # some programs put it first
+
+
+def decoded(data: bytes, path: Path, encoding: str) -> str:
+    """Return a file's bytes as text; ``BadInput`` for what is not in that encoding."""
     try:
-        return data.decode(encoding).removeprefix("\ufeff")  # the byte order mark that some programs put first
+        return data.decode(encoding)
     except LookupError as problem:
         raise BadInput(f"{path}: '{encoding}' is not an encoding; name one such as utf-8 or latin-1") from problem
     except UnicodeDecodeError as problem:
@@ -83,24 +118,25 @@ def _decoded(path: Path, encoding: str) -> str:
         raise BadInput(f"{path}: not {encoding} ({problem}); save it as UTF-8 or name its encoding") from problem
 
 
-def _table(
-    text: str, origin: str, delimiter: str | None, *, as_it_is: bool
+def table(
+    text: str, origin: str, delimiter: str | None, *, as_it_is: bool = False, usual: str = ","
 ) -> tuple[list[str], list[list[str]], list[int]]:
-    """Return header, rows and the number of the line each row ends on; empty lines hold no item."""
+    """Return header, rows, and the numbers of the lines that header and rows end on; empty lines hold no item."""
     said, first = _SEPARATOR.match(text), 0
     if said:
         delimiter, text, first = delimiter or said[1], text[said.end() :], 1
-    comma = delimiter or ","
+    comma = delimiter or usual
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
     lines: list[list[str]] = []
     numbers: list[int] = []
     try:
         header = next((line for line in reader if line), [])
-        if len(header) == 1 and delimiter is None and (other := re.search(r"[;|\t]", header[0])):
+        if len(header) == 1 and delimiter is None and (other := _OTHERS[usual].search(header[0])):
             named = "tab" if other[0] == "\t" else f"'{other[0]}'"
+            alone = "tab" if usual == "\t" else f"'{usual}'"
             raise BadInput(
                 f"{origin}: its header is one column, {header[0][:60]!r}, with {named} in it; say what stands "
-                f"between cells (--delimiter {named}, or --delimiter ',' if it is one column)"
+                f"between cells (--delimiter {named}, or --delimiter {alone} if it is one column)"
             )
         if not as_it_is:
             if any(name[:1] == " " for name in header[1:]):  # "a, b": a space after each comma is no part of a cell
@@ -108,6 +144,7 @@ def _table(
                 reader = csv.reader(spaced, delimiter=comma, strict=True, skipinitialspace=True)
                 header = next((line for line in reader if line), [])
             header = [name.strip() for name in header]
+        numbers.append(first + reader.line_num)
         for line in reader:
             if not line:
                 continue
@@ -124,32 +161,54 @@ def _table(
         ) from problem
     if not header:
         raise BadInput(f"{origin}: is empty; the first line names the columns")
+    if header[0] == "" and "Unnamed: 0" not in header and _counts([line[0] for line in lines]):
+        header[0] = "Unnamed: 0"  # as pandas calls it, which wrote it
     if "" in header:
         raise BadInput(f"{origin}: column {header.index('') + 1} has no name; name it in the first line")
     return header, lines, numbers
 
 
-def _values(name: str, cells: list[str], rows: tuple[str, ...], origin: str, kind: str | None) -> NDArray[Any]:
+def _counts(cells: list[str]) -> bool:
+    """Whether cells are the numbers of their rows, from 0."""
+    return cells == [str(number) for number in range(len(cells))]
+
+
+def cell_values(
+    name: str,
+    cells: list[str],
+    rows: tuple[str, ...],
+    origin: str,
+    kind: str | None,
+    *,
+    decimal: str | None = None,
+    missing: bool = False,
+) -> NDArray[Any]:
+    """Return a column of cells as numbers or text, shape (items,), as the module says; ``rows`` name the lines."""
     if kind == "str" or not cells:
         return as_text(name, cells)
+    written = cells
+    if decimal == ",":
+        cells = [cell.translate(_POINT_FOR_COMMA) for cell in cells]
     odd = [row for row, cell in enumerate(cells) if not _NUMBER.fullmatch(cell)]
     if not all(_NO_NUMBER.fullmatch(word) for word in {cells[row].strip() for row in odd}):
-        return as_text(name, cells)
+        return as_text(name, written)
     infinite = [row for row in odd if "inf" in cells[row].lower()]
     if infinite or (odd and kind not in (None, "<f8")):
         row = (infinite or odd)[0]
         told = f"is '{cells[row]}'" if cells[row] else "is empty"
         raise BadInput(f"{origin}: {rows[row]}: field '{name}' {told} where numbers stand; fill it in or leave it out")
-    if len(odd) == len(cells) and kind is None:
+    if len(odd) == len(cells) and kind is None and not missing:
         raise BadInput(
             f"{origin}: field '{name}' has no value in any line, so it reads neither as numbers nor as text; leave it "
-            "out (--fields), or use Parquet or NPZ, which say of what type it is"
+            "out (--fields), take it as missing (--missing keep), or use Parquet or NPZ, which say of what type it is"
         )
-    if odd and kind is None and not fit_floats(_numbers([cell for cell in cells if _NUMBER.fullmatch(cell)])):
+    numbers = [cell for cell in cells if _NUMBER.fullmatch(cell)] if odd and kind is None else []
+    if numbers and not fit_floats(_numbers(numbers)):
         raise too_long_beside_empty(f"{origin}: {rows[odd[0]]}", name)
     if odd or kind == "<f8":
         return np.array([float(cell) if _NUMBER.fullmatch(cell) else np.nan for cell in cells], np.float64)
-    return _numbers(cells)
+    read = _numbers(cells)
+    return as_text(name, written) if read.dtype.kind == "T" else read
 
 
 def _numbers(cells: list[str]) -> NDArray[Any]:
@@ -158,5 +217,6 @@ def _numbers(cells: list[str]) -> NDArray[Any]:
         if -(2**63) <= min(whole) and max(whole) < 2**63:
             return np.array(whole, np.int64)
     elif not any(_WHOLE.fullmatch(cell) is None and cell.lstrip("+-").isdigit() for cell in cells):
-        return np.array([float(cell) for cell in cells], np.float64)
+        if all(abs(int(cell)) < _EXACT for cell in cells if _WHOLE.fullmatch(cell)):
+            return np.array([float(cell) for cell in cells], np.float64)
     return as_text("", cells)  # numbers that 64 bits cannot hold exactly stay as they are written

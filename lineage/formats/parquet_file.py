@@ -1,63 +1,149 @@
-"""Items from Parquet: one row per item; lists of lists of numbers become arrays.
+"""Items from Parquet: one row per item, of one file or of all files of a folder (see :mod:`.arrow_columns`).
 
-Numbers keep their type; a null among them is NaN, and whole numbers beside one become float64. Times become
-``datetime64`` in UTC, binary columns are whole files, and so is a struct of ``bytes`` and ``path``, as Hugging Face
-writes pictures and audio (its path is left out: it is not what training reads).
-Rows whose lists differ in length are refused, as is a null where no number stands, and types that training could read
-in more than one way (decimals, times in a zone, other structs): turn those into numbers or text first.
+A folder of Parquet files is one table: its files in the order of their paths, all with the same columns. What folders
+within it are called in the manner of Hive, ``year=2024/lang=de/a.parquet``, are columns too, read as the cells of a CSV
+file are. Files whose names begin with ``_`` or a dot are left alone (``_SUCCESS``).
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lineage.errors import BadInput
-from lineage.formats.columns import BY, Choice, Columns, Text, fit_floats, too_long_beside_empty
-from lineage.storage.content import as_objects, as_text
+from lineage.formats.arrow_columns import ArrowColumns, is_text, refuse_unknown_type
+from lineage.formats.columns import Choice, Columns, Text
+from lineage.formats.csv_file import cell_values
+from lineage.formats.folder import files_below
 from lineage.storage.size_limits import check_items, too_large
 
+SUFFIXES = (".parquet", ".pq")
 _BROKEN = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError)
-_KINDS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_timestamp)
-_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 _WIDTH = 8
 """Bytes that a value is counted as: the widest number there is."""
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
-def read_parquet(path: Path, choice: Choice, *, limit: int, kinds: Mapping[str, str] | None = None) -> Columns:
-    """Return the items of a Parquet file; raises ``BadInput`` naming the row and the column.
+def is_table_folder(path: Path) -> bool:
+    """Whether a folder holds Parquet files and nothing else, so that it is one table."""
+    found = False
+    for _, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not _is_aside(name)]
+        shown = [name for name in names if not _is_aside(name)]
+        if not all(name.lower().endswith(SUFFIXES) for name in shown):
+            return False
+        found |= bool(shown)
+    return found
+
+
+def table_files(path: Path) -> list[Path]:
+    """Return the files of a folder that is one table, in the order in which they are read."""
+    files = (file for file in files_below(path, path.resolve(), whole=True) if not _is_aside(file.name))
+    return sorted(files, key=lambda file: file.relative_to(path).as_posix())
+
+
+def partition_of(name: str) -> dict[str, str]:
+    """Return the columns that a file's path within a folder tells, in the manner of Hive, with their cells.
+
+    >>> partition_of("year=2024/lang=de/part-0.parquet"), partition_of("a/b.parquet")
+    ({'year': '2024', 'lang': 'de'}, {})
+    """
+    pairs = (part.partition("=") for part in name.split("/")[:-1] if "=" in part[1:])
+    return {unquote(column): "" if value == _NO_VALUE else unquote(value) for column, _, value in pairs}
+
+
+def read_parquet(
+    path: Path, choice: Choice, *, limit: int, kinds: Mapping[str, str] | None = None, missing: bool = False
+) -> Columns:
+    """Return the items of a Parquet file, or of a folder of them; raises ``BadInput`` naming the row and the column.
 
     ``kinds`` says what columns were when they were read before: the row may be gone whose null made floats of one.
+    ``missing`` keeps nulls where no number stands.
     """
-    origin = str(path)
+    origin, is_folder = str(path), path.is_dir()
+    files = table_files(path) if is_folder else [path]
+    partitions = [partition_of(file.relative_to(path).as_posix()) for file in files]
+    names, counts = _names(files, partitions, limit, origin)
+    settled = choice.settle(names, origin)
+    wanted = dict.fromkeys([*(settled.fields or ()), *settled.roles().values()])
+    tables = [_read(file, [name for name in wanted if name not in partitions[0]]) for file in files]
+    rows, cells = tuple[str, ...](), dict[str, list[str]]()
+    if is_folder:
+        lengths = list(zip(files, partitions, counts, strict=True))
+        rows = tuple(f"{file.relative_to(path)}: row {row}" for file, _, count in lengths for row in range(count))
+        cells = {name: [told[name] for _, told, count in lengths for _ in range(count)] for name in partitions[0]}
+        _refuse_other_types(tables, files)
+    read = ArrowColumns(origin, limit, where=rows.__getitem__ if rows else "row {}".format, missing=missing)
+
+    def field(name: str) -> NDArray[Any]:
+        kind = (kinds or {}).get(name)
+        if name in cells:
+            return cell_values(name, cells[name], rows, origin, kind, missing=missing)
+        if kind is None:  # what was taken before they were refused is still read where it lies
+            refuse_unknown_type(table.schema.field(name), origin)
+        return read.content(table.column(name), name, kind)
+
+    def part(role: str, name: str) -> Text:
+        return tuple(cell or None for cell in cells[name]) if name in cells else read.text(table.column(name), role)
+
+    with _parquet(path):
+        table = pa.concat_tables(tables)
+        content = {name: field(name) for name in settled.fields or ()}
+        text = {role: part(role, name) for role, name in settled.roles().items()}
+    return Columns(origin, content, text, rows, settled.roles(), tuple(read.notes), in_tables=is_folder)
+
+
+def _names(
+    files: Sequence[Path], partitions: Sequence[Mapping[str, str]], limit: int, origin: str
+) -> tuple[list[str], list[int]]:
+    """Return the columns, which every file has, and the rows of each; ``BadInput`` for others, and for too much."""
+    names, needed, counts = list[str](), 0, list[int]()
+    for file, told in zip(files, partitions, strict=True):
+        with _parquet(file), pq.ParquetFile(file) as opened:
+            own = [name for name in opened.schema_arrow.names if name not in told]
+            needed += _declared(opened.metadata)
+            counts.append(opened.metadata.num_rows)
+        if needed > limit:
+            raise too_large(origin, needed, limit)
+        check_items(origin, sum(counts), limit)
+        here = [*own, *told]
+        names = names or here
+        if odd := sorted(({*here} ^ {*names}) | (told.keys() ^ partitions[0].keys())):
+            raise BadInput(f"{file}: column '{odd[0]}' is not in every file of the folder; write all with the same")
+    return names, counts
+
+
+def _read(file: Path, names: list[str]) -> Any:
+    with _parquet(file), pq.ParquetFile(file) as opened:
+        texts = [column.name for column in opened.schema_arrow if is_text(column.type)]
+    with _parquet(file), pq.ParquetFile(file, read_dictionary=texts) as opened:  # repeated texts are kept once
+        return opened.read(columns=names).select(names).replace_schema_metadata(None)
+
+
+def _refuse_other_types(tables: Sequence[Any], files: Sequence[Path]) -> None:
+    """Raise ``BadInput`` for a column that is of one type in one file and of another in the next."""
+    for table, file in zip(tables, files, strict=True):
+        for column, first in zip(table.schema, tables[0].schema, strict=True):
+            if column.type != first.type:
+                raise BadInput(
+                    f"{file}: column '{column.name}' is of type {column.type}, and {first.type} in {files[0]}; write "
+                    "all files of a folder with the same types"
+                )
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[None]:
     try:
-        with pq.ParquetFile(path) as file:
-            texts = [column.name for column in file.schema_arrow if _is_text(column.type)]
-            settled = choice.settle(file.schema_arrow.names, origin)
-            needed = _declared(file.metadata)
-            if needed > limit:
-                raise too_large(origin, needed, limit)
-            check_items(origin, file.metadata.num_rows, limit)
-        wanted = [*(settled.fields or ()), *settled.roles().values()]
-        with pq.ParquetFile(path, read_dictionary=texts) as file:  # a repeated text is not repeated in memory
-            table = file.read(columns=list(dict.fromkeys(wanted)))
-        return Columns(
-            origin=origin,
-            content={
-                name: _values(table.column(name), name, origin, limit, (kinds or {}).get(name))
-                for name in settled.fields or ()
-            },
-            text={role: _text(table.column(name), role, origin, limit) for role, name in settled.roles().items()},
-            roles=settled.roles(),
-        )
+        yield
     except _BROKEN as problem:
         said = str(problem).splitlines() or [type(problem).__name__]
-        raise BadInput(f"{origin}: not Parquet, or a damaged one ({said[0]}); write it again") from problem
+        raise BadInput(f"{path}: not Parquet, or a damaged one ({said[0]}); write it again") from problem
 
 
 def _declared(metadata: Any) -> int:
@@ -73,104 +159,5 @@ def _declared(metadata: Any) -> int:
     return total
 
 
-def _is_day(kind: Any) -> bool:
-    return bool(pa.types.is_date(kind))
-
-
-def _is_text(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _values(column: Any, name: str, origin: str, limit: int, kind: str | None) -> NDArray[Any]:
-    if pa.types.is_dictionary(column.type) and not _is_text(column.type.value_type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_struct(column.type) and {"bytes"} <= {each.name for each in column.type} <= {"bytes", "path"}:
-        column = pc.struct_field(column, "bytes")
-    if any(is_bytes(column.type) for is_bytes in _BYTES):
-        return _files(column, name, origin, limit)
-    if pa.types.is_dictionary(column.type) or _is_text(column.type):
-        texts = _texts(column, name, origin, limit)
-        if None in texts:
-            raise _empty(origin, texts.index(None), name, "; text holds no null, and an empty text is not one")
-        return as_text(name, [text or "" for text in texts])
-    whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    if isinstance(whole, pa.ExtensionArray):
-        return _values(pa.chunked_array([whole.storage]), name, origin, limit, kind).reshape(
-            len(whole), *getattr(whole.type, "shape", [-1])
-        )
-    return _numbers(whole, name, origin, kind)
-
-
-def _files(column: Any, name: str, origin: str, limit: int) -> NDArray[Any]:
-    if column.null_count:
-        raise _empty(origin, _first_null(column), name)
-    if column.nbytes > limit:
-        raise too_large(origin, column.nbytes, limit)
-    return as_objects(column.to_pylist())
-
-
-def _numbers(whole: Any, name: str, origin: str, kind: str | None) -> NDArray[Any]:
-    """Return numbers in lists of equal length, nested to any depth, shape (items, ...)."""
-    items, shape = len(whole), []
-    while pa.types.is_list(whole.type) or pa.types.is_large_list(whole.type) or pa.types.is_fixed_size_list(whole.type):
-        if whole.null_count:
-            raise _empty(origin, _first_null(whole) * items // len(whole), name)
-        lengths = np.asarray(pc.list_value_length(whole))
-        odd = np.flatnonzero(lengths != lengths[:1])
-        if len(odd):
-            row = int(odd[0]) * items // len(whole)
-            raise BadInput(f"{origin}: row {row}: field '{name}' is of another size than row 0; make all items alike")
-        shape.append(int(lengths[0]) if len(lengths) else 0)
-        whole = whole.flatten()
-        if shape[-1] == 0:
-            break
-    if pa.types.is_null(whole.type) and items:
-        raise BadInput(f"{origin}: field '{name}' has no value in any row; leave it out (--fields), or give it a type")
-    if pa.types.is_date(whole.type):
-        whole = whole.cast(pa.timestamp("ms"))
-    if not any(is_kind(whole.type) for is_kind in _KINDS) or (getattr(whole.type, "tz", None) or "UTC") != "UTC":
-        raise BadInput(
-            f"{origin}: field '{name}' is of type {whole.type}; turn it into numbers or text, or leave it out "
-            "(--fields)"
-        )
-    if pa.types.is_integer(whole.type) and (whole.null_count or kind == "<f8"):
-        if not fit_floats(np.asarray(whole.drop_null())):
-            raise too_long_beside_empty(f"{origin}: row {_first_null(whole) * items // len(whole)}", name)
-        whole = whole.cast(pa.float64())
-    if whole.null_count and not pa.types.is_floating(whole.type):
-        raise _empty(origin, _first_null(whole) * items // len(whole), name)
-    return np.asarray(whole.to_numpy(zero_copy_only=False)).reshape(items, *shape)  # a null of floats is NaN
-
-
-def _first_null(whole: Any) -> int:
-    return int(pc.index(pc.is_null(whole), True).as_py())
-
-
-def _text(column: Any, role: str, origin: str, limit: int) -> Text:
-    if pa.types.is_dictionary(column.type) and not _is_text(column.type.value_type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_integer(column.type) or (role == BY and (pa.types.is_boolean(column.type) or _is_day(column.type))):
-        return tuple(None if value is None else str(value) for value in column.to_pylist())
-    return tuple(text or None for text in _texts(column, role, origin, limit))
-
-
-def _texts(column: Any, name: str, origin: str, limit: int) -> list[str | None]:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not _is_text(kind):
-        raise BadInput(f"{origin}: '{name}' is of type {column.type}; turn it into text or whole numbers")
-    needed = 0
-    for chunk in column.chunks:
-        lengths = (
-            pc.binary_length(chunk.dictionary).take(chunk.indices) if isinstance(chunk, pa.DictionaryArray) else None
-        )
-        needed += (pc.sum(lengths).as_py() or 0) if lengths is not None else chunk.nbytes
-    if needed > limit:
-        raise too_large(origin, needed, limit)
-    texts: list[str | None] = column.to_pylist()
-    return texts
-
-
-def _empty(origin: str, row: int, name: str, why: str = "") -> BadInput:
-    return BadInput(
-        f"{origin}: row {row}: field '{name}' is empty{why}; fill it in, or leave the row or the field out (--fields)"
-    )
+def _is_aside(name: str) -> bool:
+    return name.startswith((".", "_"))

@@ -1,4 +1,4 @@
-r"""Taking files in: Parquet, CSV, NPZ or a folder, each read to the same value or refused in one clear line.
+r"""Taking files in: tables, arrays or a folder, each read to the same value or refused in one clear line.
 
 >>> import tempfile
 >>> file = Path(tempfile.mkdtemp()) / "a.csv"
@@ -28,9 +28,11 @@ import numpy as np
 from lineage.errors import BadInput
 from lineage.formats.columns import BY, Choice, Columns, Text
 from lineage.formats.csv_file import read_csv
+from lineage.formats.decoding.compressed import format_of
 from lineage.formats.folder import read_folder
+from lineage.formats.json_lines import read_json_lines
 from lineage.formats.npz_file import read_npz
-from lineage.formats.parquet_file import read_parquet
+from lineage.formats.parquet_file import is_table_folder, read_parquet
 from lineage.formats.stand_ins import refuse_stand_in, refuse_unfetched
 from lineage.formats.subjects import is_of_ids, whole_numbers
 from lineage.records import is_unicode
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_INDEXES = frozenset(("Unnamed: 0", "__index_level_0__"))
+"""What pandas calls an index that has no name: in CSV, read again, and in Parquet."""
 _GUESSED = {
     True: "the values of '{0}' are read as ids: each writing is another person (--subject-name {0} for names)",
     False: "the values of '{0}' are read as names: case and spaces do not count (--subject-id {0} for ids)",
@@ -70,6 +74,8 @@ class Intake:
     """The value of each in the column to divide by, if one was asked for."""
     by_id: bool = False
     notes: tuple[str, ...] = field(default=(), compare=False)
+    in_tables: bool = False
+    """Whether the items of a folder are rows of its files, and not its files."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -87,6 +93,8 @@ def read_file(
     by_id: bool | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: bool = False,
     whole: bool = False,
     in_place: bool = False,
     limit: int = LIMIT,
@@ -95,8 +103,9 @@ def read_file(
 
     ``key``, ``subject``, ``source`` and ``license`` name columns (a column of just that name needs no naming);
     ``fields`` names the content, else it is all the rest; ``by`` is read as text besides. ``by_id`` says whether the
-    subjects are ids; None guesses it (:mod:`lineage.formats.subjects`). ``encoding`` and ``delimiter``
-    are for CSV.
+    subjects are ids; None guesses it (:mod:`lineage.formats.subjects`). ``encoding``, ``delimiter``
+    and ``decimal`` are for CSV, a folder's ``metadata.csv`` too. ``missing`` keeps what has no value where no number
+    stands, which is refused else.
     ``whole`` takes a folder's files as their bytes, or with ``in_place`` as paths. ``limit`` is in bytes, unpacked.
 
     Raises ``BadInput`` for anything that cannot be taken in whole: what, where and what to do.
@@ -105,9 +114,14 @@ def read_file(
     choice = Choice(key, subject, source, license, None if fields is None else tuple(fields), by)
     with _reading(path):
         columns = _columns(
-            path, choice, encoding=encoding, delimiter=delimiter, limit=limit, whole=whole, in_place=in_place
-        )
-        return settle(columns, by_id=by_id)
+            path, choice, encoding=encoding, delimiter=delimiter, decimal=decimal, missing=missing, limit=limit,
+            whole=whole, in_place=in_place,
+        )  # fmt: skip
+        index = _index_of_pandas(columns) if fields is None else ""
+        columns = replace(columns, content={name: array for name, array in columns.content.items() if name != index})
+        taken = settle(columns, by_id=by_id, missing=missing)
+        said = (f"'{index}' counts the rows, as an index of pandas does, and is left out",) if index else ()
+        return replace(taken, notes=(*said, *taken.notes))
 
 
 def read_again(
@@ -116,6 +130,8 @@ def read_again(
     *,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: bool = False,
     names: Collection[str] | None = None,
     whole: bool = False,
     in_place: bool = False,
@@ -127,10 +143,16 @@ def read_again(
     choice = Choice(fields=tuple(kinds), unasked=False)
     with _reading(path):
         if names is not None and path.is_dir():
-            columns = read_folder(path, choice, limit=LIMIT, whole=whole, in_place=in_place, names=names)
+            columns = read_folder(
+                path, choice, limit=LIMIT, whole=whole, in_place=in_place, names=names, kinds=kinds,
+                encoding=encoding, delimiter=delimiter,
+            )  # fmt: skip
         else:
-            columns = _columns(path, choice, encoding=encoding, delimiter=delimiter, limit=LIMIT, kinds=kinds)
-        return settle(columns).content
+            columns = _columns(
+                path, choice, encoding=encoding, delimiter=delimiter, decimal=decimal, missing=missing, limit=LIMIT,
+                kinds=kinds,
+            )  # fmt: skip
+        return settle(columns, missing=missing).content
 
 
 @contextmanager
@@ -149,26 +171,40 @@ def _columns(
     encoding: str,
     limit: int,
     delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: bool = False,
     kinds: Mapping[str, str] | None = None,
     whole: bool = False,
     in_place: bool = False,
 ) -> Columns:
+    if path.is_dir() and not whole and is_table_folder(path):
+        return read_parquet(path, choice, limit=limit, kinds=kinds, missing=missing)
     if path.is_dir():
-        return read_folder(path, choice, limit=limit, whole=whole, in_place=in_place)
+        return read_folder(
+            path, choice, limit=limit, whole=whole, in_place=in_place, encoding=encoding, delimiter=delimiter
+        )
     if not path.exists():
         refuse_unfetched(path)
         raise BadInput(f"{path}: no such file or folder; check the path")
     refuse_stand_in(path)
     if whole:
         raise BadInput(f"{path}: is one file; --files takes the files of a folder whole")
-    match path.suffix.lower():
-        case ".csv":
-            return read_csv(path, choice, encoding=encoding, limit=limit, kinds=kinds, delimiter=delimiter)
-        case ".npz":
+    match format_of(path):
+        case ".csv" | ".tsv":
+            return read_csv(
+                path, choice, encoding=encoding, limit=limit, kinds=kinds, delimiter=delimiter, decimal=decimal,
+                missing=missing,
+            )  # fmt: skip
+        case ".jsonl" | ".ndjson":
+            return read_json_lines(path, choice, limit=limit, kinds=kinds, missing=missing)
+        case ".npz" if format_of(path) == path.suffix.lower():
             return read_npz(path, choice, limit=limit)
-        case ".parquet" | ".pq":
-            return read_parquet(path, choice, limit=limit, kinds=kinds)
-    raise BadInput(f"{path}: of no known kind; give a .parquet, .csv or .npz file, or a folder of files")
+        case ".parquet" | ".pq" if format_of(path) == path.suffix.lower():
+            return read_parquet(path, choice, limit=limit, kinds=kinds, missing=missing)
+    raise BadInput(
+        f"{path}: of no known kind; give a .parquet, .csv, .tsv, .jsonl (the last three also .gz or .zst) or .npz "
+        "file, or a folder of files"
+    )
 
 
 def rows_of(intake: Intake, rows: Sequence[int]) -> Intake:
@@ -205,8 +241,11 @@ def from_arrays(
     return settle(Columns(origin, {name: np.asarray(values) for name, values in content.items()}, text), by_id=by_id)
 
 
-def settle(columns: Columns, *, by_id: bool | None = None) -> Intake:
-    """Return what a reader found as items; ``BadInput`` for none, for infinite numbers, and for one without a key."""
+def settle(columns: Columns, *, by_id: bool | None = None, missing: bool = False) -> Intake:
+    """Return what a reader found as items; ``BadInput`` for none, for infinite numbers, and for one without a key.
+
+    A time that is none is refused unless ``missing``.
+    """
     try:
         content = as_arrays(columns.content)
     except BadInput as problem:
@@ -221,6 +260,12 @@ def settle(columns: Columns, *, by_id: bool | None = None) -> Intake:
             if isinstance(value, str) and not is_unicode(value):
                 raise BadInput(f"{columns.origin}: {columns.where(row)}: the {role} is not Unicode; write it as UTF-8")
     for name, array in content.items():
+        if array.dtype.kind == "M" and not missing and (none := np.isnat(array)).any():
+            row = int(np.flatnonzero(none.reshape(items, -1).any(axis=1))[0])
+            raise BadInput(
+                f"{columns.origin}: {columns.where(row)}: field '{name}' holds a time that is none; fill it in, leave "
+                "the item out, or keep it (--missing keep)"
+            )
         if array.dtype.kind == "f":
             bad = np.flatnonzero(np.isinf(array).reshape(items, -1).any(axis=1))
             if len(bad):
@@ -232,6 +277,7 @@ def settle(columns: Columns, *, by_id: bool | None = None) -> Intake:
                 content[name] = array.copy()
                 content[name][empty] = np.nan  # one sign and payload: those are bytes, and so in a digest
     text, notes = _as_meant(columns.text)
+    notes = [*columns.notes, *notes]
     nothing = (None,) * items
     notes += _doubtful_roles(columns, content)
     subjects = text.get("subject", nothing)
@@ -252,7 +298,17 @@ def settle(columns: Columns, *, by_id: bool | None = None) -> Intake:
         by=text.get(BY),
         by_id=bool(by_id),
         notes=tuple(notes),
+        in_tables=columns.in_tables,
     )
+
+
+def _index_of_pandas(columns: Columns) -> str:
+    """Return the column that pandas wrote beside the others to count the rows, "" where there is none."""
+    for name in _INDEXES & columns.content.keys() if len(columns.content) > 1 else ():
+        array = columns.content[name]
+        if array.ndim == 1 and array.dtype.kind in "iu" and bool((array == np.arange(len(array))).all()):
+            return name
+    return ""
 
 
 def _doubtful_roles(columns: Columns, content: "Arrays") -> Iterator[str]:

@@ -35,8 +35,8 @@ _PAGES = frozenset((".html", ".htm", ".xhtml"))
 _NO_PAGES = frozenset(
     f".{suffix}"
     for suffix in (
-        "csv tsv parquet pq arrow feather npz npy json jsonl png jpg jpeg bmp gif tif tiff webp pgm ppm wav mp3 flac "
-        "ogg m4a mp4 avi mov mkv webm pdf zip gz bz2 xz zst tar bin pt safetensors dcm nii h5 hdf5"
+        "csv tsv parquet pq arrow feather npz npy json jsonl ndjson png jpg jpeg bmp gif tif tiff webp pgm ppm wav mp3 "
+        "flac ogg m4a mp4 avi mov mkv webm pdf zip gz bz2 xz zst tar bin pt safetensors dcm nii h5 hdf5"
     ).split()
 )
 """Suffixes of formats in which no file begins as a web page does."""

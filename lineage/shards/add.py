@@ -20,7 +20,8 @@ Decided here, with what it costs:
 - A name belongs to one live shard; new content under it is refused, since components were trained on the old.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -28,15 +29,17 @@ from lineage.activity import activity
 from lineage.errors import BadInput
 from lineage.formats.read import Intake, read_file
 from lineage.perceptual_hash import THRESHOLDS, likenesses
+from lineage.private_files import FileReading
 from lineage.records import Item, Shard, is_unicode, shard_digest
 from lineage.shards.divide import Division, divide
 from lineage.shards.files import adding_alone, live_shards, shard_items, shard_rows
 from lineage.shards.let_in import let_in as allow
 from lineage.shards.let_in import withdrawn_rows
-from lineage.shards.other_types import digests_in_other_types
 from lineage.shards.record import Added, Part, record_parts
+from lineage.shards.returning import Returned, returned
 from lineage.shards.source_files import Reading
 from lineage.shards.validation.rules import Rules
+from lineage.shards.values import value_digests
 from lineage.storage.content import item_digests, item_sizes
 from lineage.workspace import Workspace
 
@@ -71,6 +74,8 @@ class FileTerms(Terms, total=False):
     by_id: bool | None
     encoding: str
     delimiter: str | None
+    decimal: str | None
+    missing: bool
     whole: bool
     in_place: bool
 
@@ -95,6 +100,8 @@ def add_file(
     by_id: bool | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: bool = False,
     whole: bool = False,
     in_place: bool = False,
     **terms: Unpack[Terms],
@@ -120,6 +127,8 @@ def add_file(
             by_id=by_id,
             encoding=encoding,
             delimiter=delimiter,
+            decimal=decimal,
+            missing=missing,
             whole=whole,
             in_place=in_place,
         )
@@ -127,7 +136,8 @@ def add_file(
     if division is not None:
         source, license = terms.get("source"), terms.get("license")
         parts = divide(workspace, intake, division, name=name, source=source, license=license)
-    reading = Reading(Path(path), encoding=encoding, whole=whole, in_place=in_place, delimiter=delimiter)
+    how = FileReading({}, encoding, whole, delimiter, decimal, missing)
+    reading = Reading(Path(path), how, in_place)
     return add_parts(workspace, parts, reading=reading, **terms)
 
 
@@ -180,12 +190,16 @@ def add_parts(
             fields=tuple(intake.content),
         )
         workspace.require_marks()
-        if rows := withdrawn_rows(workspace, items, digests_in_other_types(workspace, intake.content)):
+        if rows := withdrawn_rows(workspace, items, value_digests(intake.content)):
             if let_in is None:
                 raise _withdrawn(intake, rows)
+        again = returned(workspace, items)
+        if rows := sorted({*rows, *again.rows} if let_in else ()):
             back.append((shard, [items[row] for row in rows]))
         place = reading.place(intake) if reading is not None else None
-        made.append(Part(shard, intake, items, digests, place, reading.source(place, digests) if reading else None))
+        intake = intake if let_in else replace(intake, notes=(*intake.notes, *_noted(intake, again)))
+        source_file = reading.source(place, intake, digests) if reading else None
+        made.append(Part(shard, intake, items, digests, place, source_file))
     with adding_alone(workspace):
         by, because = let_in or ("", "")
         return record_parts(
@@ -251,12 +265,25 @@ def _check_words(**given: str | None) -> None:
 
 def _withdrawn(intake: Intake, rows: Sequence[int]) -> BadInput:
     """Return the error for rows whose items were withdrawn; whose they were then, the list does not know."""
-    shown = ", ".join(intake.rows[row] for row in rows[:_SHOWN]) + (", ..." if len(rows) > _SHOWN else "")
+    shown = _shown(intake, rows)
     noun = "item was" if len(rows) == 1 else "items were"
     return BadInput(
         f"{intake.origin}: {len(rows)} {noun} withdrawn by request; remove them: {shown}; if they are another person's "
         "equal rows, or consented to anew, a named person lets them in (--let-in NAME --reason WHY)"
     )
+
+
+def _noted(intake: Intake, again: Returned) -> Iterator[str]:
+    """Yield a line that says which rows come back, if any do."""
+    if again.rows:
+        yield (
+            f"{again.words} by an earlier request: {_shown(intake, again.rows)}; the audit will say so until they are "
+            "removed, or a named person lets them in (--let-in NAME --reason WHY)"
+        )
+
+
+def _shown(intake: Intake, rows: Sequence[int]) -> str:
+    return ", ".join(intake.rows[row] for row in rows[:_SHOWN]) + (", ..." if len(rows) > _SHOWN else "")
 
 
 def _common(values: Iterable[str | None]) -> str | None:

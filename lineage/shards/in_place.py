@@ -6,9 +6,9 @@ those files again, and takes an item only if it has its digest.
 
 Decided here, with what it costs:
 
-- An item of a table is known by its digest and not by its row: rows may be added, moved or deleted, as long as every
-  recorded item is still there. So withdrawn rows can be deleted from the table that others lie in. The cost: the whole
-  table is read for each shard that lies in it.
+- An item of a table, or of a folder of Parquet files, is known by its digest and not by its row: rows may be added,
+  moved or deleted, as long as every recorded item is still there. So withdrawn rows can be deleted from the table that
+  others lie in. The cost: the whole table is read for each shard that lies in it.
 - A shard that was cut lies in place as well: what is retained is not copied. The files with withdrawn items are the
   user's, and a removal says which they are (:mod:`lineage.shards.source_files`).
 - Pictures taken as pixels are decoded again, and another version of a decoder may make other pixels of a JPEG: then
@@ -18,8 +18,8 @@ Decided here, with what it costs:
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,15 @@ from lineage.storage.objects import write_atomically
 from lineage.storage.parquet import broken, read_table, table_bytes
 
 if TYPE_CHECKING:
+    from lineage.formats.metadata import Metadata
     from lineage.formats.read import Intake
     from lineage.storage.content import Arrays
 
 _METADATA = b"disgorge.in_place"
+_UNUSUAL = ("delimiter", "decimal", "missing", "metadata")
+"""Ways of reading that are written only where they are not the usual ones."""
+METADATA = ("metadata.csv", "metadata.jsonl")
+"""What a folder's metadata is called (:mod:`lineage.formats.metadata`)."""
 _WHAT = "references of the shard"
 _SHOWN = 3
 """Files that an error names; the rest is a count."""
@@ -50,16 +55,17 @@ class InPlace:
     files: tuple[str, ...]
 
     @classmethod
-    def of(cls, root: Path, intake: "Intake", *, encoding: str, whole: bool, delimiter: str | None = None) -> "InPlace":
-        """Return where the items of an intake lie, which was read there."""
+    def of(cls, root: Path, intake: "Intake", reading: FileReading) -> "InPlace":
+        """Return where the items of an intake lie, which was read there, and so."""
         root = root.absolute()
         kinds = {name: dtype_name(array) for name, array in intake.content.items()}
-        files = intake.rows if root.is_dir() else ("",) * len(intake)
+        files = intake.rows if root.is_dir() and not intake.in_tables else ("",) * len(intake)
+        metadata = any(files) and any((root / name).is_file() for name in METADATA)
         try:
             str(root).encode()
         except UnicodeEncodeError:
             raise BadInput(f"{str(root)!r}: its path is not UTF-8, so it cannot be recorded; rename it") from None
-        return cls(root, FileReading(kinds, encoding, whole, delimiter), files)
+        return cls(root, replace(reading, kinds=kinds, metadata=metadata), files)
 
     def keep(self, rows: Sequence[int]) -> "InPlace":
         """Return where the items of these rows lie."""
@@ -72,7 +78,8 @@ def write_references(path: Path, digests: Sequence[str], place: InPlace) -> None
 
     pairs = sorted(zip(digests, place.files, strict=True))
     told = {"root": str(place.root), "kinds": place.reading.kinds, "encoding": place.reading.encoding}
-    told |= {"delimiter": place.reading.delimiter} if place.reading.delimiter is not None else {}
+    unusual = {name: getattr(place.reading, name) for name in _UNUSUAL}
+    told |= {name: value for name, value in unusual.items() if value}
     columns = {
         "digest": pa.array([digest for digest, _ in pairs], pa.string()),
         "file": pa.array([file for _, file in pairs], pa.string()),
@@ -94,7 +101,8 @@ def read_references(path: Path) -> tuple[tuple[str, ...], InPlace] | None:
     try:
         table = read_table(path, _WHAT)
         told = json.loads(table.schema.metadata[_METADATA])
-        reading = FileReading(dict(told["kinds"]), str(told["encoding"]), bool(told["whole"]), told.get("delimiter"))
+        unusual = {name: told[name] for name in _UNUSUAL if name in told}
+        reading = FileReading(dict(told["kinds"]), str(told["encoding"]), bool(told["whole"]), **unusual)
         place = InPlace(Path(told["root"]), reading, tuple(table.column("file").to_pylist()))
         return tuple(table.column("digest").to_pylist()), place
     except (KeyError, TypeError, ValueError) as problem:
@@ -107,7 +115,7 @@ def items_in_place(digests: Sequence[str], place: InPlace, *, as_paths: bool = F
     Every item has its digest. ``as_paths`` leaves whole files where they are and gives their paths. Raises
     ``DigestMismatch`` naming what is gone or changed, and what to do.
     """
-    names = sorted(set(place.files)) if place.root.is_dir() or any(place.files) else None
+    names = sorted(set(place.files)) if any(place.files) else None
     content, found = _content(place, names, as_paths=as_paths)
     rows: dict[tuple[str, str], list[int]] = {}
     for row, digest in enumerate(found):
@@ -134,7 +142,8 @@ def items_in_place(digests: Sequence[str], place: InPlace, *, as_paths: bool = F
 def still_holding(place: InPlace, digests: Sequence[str], items: Collection[str]) -> tuple[str, ...]:
     """Return which of the files still hold one of some items, byte for byte; "" for each such row of a table.
 
-    What cannot be read any more holds nothing that could be told.
+    What cannot be read any more holds nothing that could be told. A file whose line was deleted from the folder's
+    metadata is taken to hold its item as long as it is there.
     """
     try:
         if not any(place.files):
@@ -142,11 +151,42 @@ def still_holding(place: InPlace, digests: Sequence[str], items: Collection[str]
             return ("",) * sum(((Counter(_content(place, None, as_paths=True)[1])) & left).values()) if left else ()
         pairs = zip(place.files, digests, strict=True)
         wanted = {file: digest for file, digest in pairs if digest in items and (place.root / file).is_file()}
-        names = sorted(wanted)
-        found = _content(place, names, as_paths=True)[1] if names else ()
-        return tuple(name for name, digest in zip(names, found, strict=True) if wanted[name] == digest)
+        bare = _without_line(place, wanted)
+        return tuple(sorted((*bare, *_same(place, sorted(wanted.keys() - bare), wanted))))
     except DigestMismatch:
         return ()
+
+
+def _same(place: InPlace, names: list[str], wanted: Mapping[str, str]) -> list[str]:
+    """Return those of some files that hold the items wanted; one that is damaged or of another size hides no other."""
+    try:
+        found = _content(place, names, as_paths=True)[1] if names else ()
+    except DigestMismatch:
+        half = len(names) // 2
+        return _same(place, names[:half], wanted) + _same(place, names[half:], wanted) if half else []
+    return [name for name, digest in zip(names, found, strict=True) if wanted[name] == digest]
+
+
+def _without_line(place: InPlace, files: Collection[str]) -> set[str]:
+    """Return those of the files that were read with a line of metadata, and have none any more.
+
+    Whether they still hold what they held cannot be told by a digest, so they are taken to.
+    """
+    return set(files) - set(metadata_of(place.root, place.reading)[1]) if place.reading.metadata else set()
+
+
+def metadata_of(root: Path, reading: FileReading) -> "tuple[Metadata | None, tuple[str, ...]]":
+    """Return a folder's metadata, and the files that it has lines about by name; none where it cannot be read.
+
+    The names are in Unicode's form NFC.
+    """
+    from lineage.formats.metadata import read_metadata
+
+    try:
+        found = read_metadata(root, encoding=reading.encoding, delimiter=reading.delimiter)
+    except (BadInput, OSError):
+        return None, ()
+    return found, found.files if found else ()
 
 
 def _content(place: InPlace, names: list[str] | None, *, as_paths: bool) -> "tuple[Arrays, tuple[str, ...]]":
@@ -170,6 +210,8 @@ def _content(place: InPlace, names: list[str] | None, *, as_paths: bool) -> "tup
             reading.kinds,
             encoding=reading.encoding,
             delimiter=reading.delimiter,
+            decimal=reading.decimal,
+            missing=reading.missing,
             names=names,
             whole=reading.whole,
             in_place=as_paths,

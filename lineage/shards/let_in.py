@@ -6,7 +6,7 @@ and subject, are keyed marks in ``private/let-in.json``. So the same values of a
 such a row is withdrawn, what was said of it ends.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from lineage.ledger.fact_kinds import ItemsLetInFact
 from lineage.private_files import LET_IN, LetIn
@@ -14,18 +14,23 @@ from lineage.records import Item, Shard
 from lineage.workspace import Workspace
 
 
-def withdrawn_rows(workspace: Workspace, items: Sequence[Item], others: Iterable[Mapping[int, str]] = ()) -> list[int]:
+def withdrawn_rows(workspace: Workspace, items: Sequence[Item], others: Iterable[str] = ()) -> list[int]:
     """Return which of some rows hold withdrawn items, but for those that were let in.
 
-    ``others`` are digests, by row, that items have where their numbers are of another type.
+    ``others`` are, row by row, by what items are known besides.
     """
     if not workspace.private.marks():
         return []
-    alike = (dict(enumerate(item.digest for item in items)), *others)
-    back = sorted({row for each in alike for row, digest in each.items() if workspace.private.is_withdrawn(digest)})
-    known = _let_in(workspace) if back else {}
+    several = ((item.digest for item in items), others)
+    back = {row for each in several for row, mark in enumerate(each) if workspace.private.is_withdrawn(mark)}
+    return not_let_in(workspace, items, sorted(back))
+
+
+def not_let_in(workspace: Workspace, items: Sequence[Item], rows: Collection[int]) -> list[int]:
+    """Return those of some rows, by number, that nobody let in."""
+    known = _let_in(workspace) if rows else {}
     return [
-        row for row in back if _row(workspace, items[row]) not in known.get(_item(workspace, items[row].digest), ())
+        row for row in rows if _row(workspace, items[row]) not in known.get(_item(workspace, items[row].digest), ())
     ]
 
 

@@ -9,19 +9,23 @@ path is not known, nor is a file from which some of it was taken out; what is re
 remembered stays until the private folder is cleared.
 """
 
+import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from lineage.dvc.repo import tracked_hash
 from lineage.dvc.storage import md5_of
 from lineage.errors import BadInput, LineageError
 from lineage.ledger.state import cut_from
-from lineage.private_files import SOURCES, SourceFile, Sources
-from lineage.shards.in_place import InPlace, still_holding
-from lineage.storage.objects import sha256_of
+from lineage.private_files import SOURCES, FileReading, SourceFile, Sources
+from lineage.shards.files import live_shards, references_of
+from lineage.shards.in_place import InPlace, metadata_of, still_holding
+from lineage.storage.objects import cached_sha256, sha256_of, write_atomically
 from lineage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,24 +37,26 @@ class Reading:
     """That items are read from a file or folder, and how; the folder's files are hashed once, for all shards of it."""
 
     path: Path
-    encoding: str
-    whole: bool
+    how: FileReading
     in_place: bool
-    delimiter: str | None = None
 
     def place(self, intake: "Intake") -> InPlace | None:
         """Return where items lie, if they stay there."""
         if not self.in_place:
             return None
-        return InPlace.of(self.path, intake, encoding=self.encoding, whole=self.whole, delimiter=self.delimiter)
+        return InPlace.of(self.path, intake, self.how)
 
-    def source(self, place: InPlace | None, digests: Sequence[str]) -> SourceFile:
+    def source(self, place: InPlace | None, intake: "Intake", digests: Sequence[str]) -> SourceFile:
         """Return what is remembered of where some items were read."""
-        return source_in_place(place, digests) if place is not None else self._source
+        if place is not None:
+            return source_in_place(place, digests)
+        if self.path.is_dir() and intake.keys != intake.rows:
+            return replace(self._source, keyed=tuple(zip(intake.keys, intake.rows, strict=True)))
+        return self._source
 
     @cached_property
     def _source(self) -> SourceFile:
-        return source_at(self.path)
+        return replace(source_at(self.path), copied=self.how)
 
 
 def source_at(path: Path) -> SourceFile:
@@ -81,9 +87,40 @@ def files_to_delete(source: SourceFile, items: Collection[str]) -> tuple[str, ..
     return still_holding(place, [digest for _, _, digest in source.files], items)
 
 
+def lines_to_delete(workspace: Workspace, source: SourceFile, items: Collection[str]) -> frozenset[str]:
+    """Return the files with some items that lie in a folder in place, about which its metadata still has a line.
+
+    What else a live shard reads from there keeps its line. Names are in Unicode's form NFC.
+    """
+    if source.in_place is None or not source.in_place.metadata:
+        return frozenset()
+    gone = {normalize("NFC", name) for name, _, digest in source.files if digest in items}
+    gone &= set(metadata_of(source.path, source.in_place)[1])
+    for shard in live_shards(workspace) if gone else ():
+        lying = references_of(workspace, shard.digest)
+        if lying is not None and lying[1].root == source.path:
+            gone -= {
+                normalize("NFC", name)
+                for name, digest in zip(lying[1].files, lying[0], strict=True)
+                if digest not in items
+            }
+    return frozenset(gone)
+
+
+def delete_lines(source: SourceFile, files: Collection[str]) -> None:
+    """Write the metadata of a folder in which items lie without the lines about some files; others keep their bytes."""
+    metadata = metadata_of(source.path, source.in_place)[0] if source.in_place else None
+    if metadata is not None:
+        mode = metadata.path.stat().st_mode & 0o777
+        write_atomically(metadata.path, metadata.without(files), mode=mode)
+
+
 def unchanged_files(source: SourceFile) -> int:
     """Return how many of its files are where they were, with the bytes they had. What cannot be read is not."""
-    return sum(_is_same(source.path / name, size, digest) for name, size, digest in source.files)
+    root = str(source.path)
+    return sum(
+        _is_same(os.path.join(root, name) if name else root, size, digest) for name, size, digest in source.files
+    )
 
 
 def is_tracked(source: SourceFile) -> bool:
@@ -117,14 +154,17 @@ def _sources(workspace: Workspace, shard: str) -> list[SourceFile]:
 
 def _names(folder: Path) -> Iterator[str]:
     """Yield the files that reading a folder takes in: none whose name, or a folder's on the way, begins with a dot."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            yield name.as_posix()
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        within = Path(place).relative_to(folder).as_posix()
+        for name in sorted(files):
+            if not name.startswith(".") and os.path.isfile(os.path.join(place, name)):
+                yield name if within == "." else f"{within}/{name}"
 
 
-def _is_same(path: Path, size: int, digest: str) -> bool:
+def _is_same(path: str, size: int, digest: str) -> bool:
     try:
-        return path.is_file() and path.stat().st_size == size and sha256_of(path) == digest
+        stat = os.stat(path)  # of text: there may be many small ones
+        return S_ISREG(stat.st_mode) and stat.st_size == size and cached_sha256(path) == digest
     except OSError:
         return False

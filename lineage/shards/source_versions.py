@@ -2,12 +2,12 @@
 
 The version that a shard was read from does. Another one, which today's or an old ``dvc.lock`` or ``.dvc`` file names at
 the same path, is read where it lies, or where a store on this machine keeps it: it may be from before the items came.
-One that is nowhere to be read is unknown, and so is one that is not read as the shard was: of a file that was copied it
-is not kept how its text is encoded and what stands between its cells. Negative consequences: a table whose columns are
-read as other types than the shard's counts as holding nothing; of a folder only files of the recorded names are looked
-for.
+One that is nowhere to be read is unknown, and so is one that cannot be read as the shard was. Negative consequences: a
+table whose columns are read as other types than the shard's counts as holding nothing; of a folder only files of the
+recorded names are looked for.
 """
 
+import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lineage.dvc.storage import Stores, md5_of
 from lineage.errors import LineageError
+from lineage.formats.parquet_file import SUFFIXES, is_table_folder, partition_of, table_files
 from lineage.formats.read import read_file
 from lineage.private_files import FileReading, SourceFile
 from lineage.shards.files import shard_rows
@@ -52,7 +53,7 @@ def versions_of(
     for name, source in sources_of(workspace, shards):
         if source.md5:
             versions.holding.add(source.md5)
-        for file, recorded in _files(source, items, keys):
+        for file, recorded in _files(source, items, {dict(source.keyed).get(key, key) for key in keys}):
             path = source.path / file
             here = md5_of(path) if path.is_file() else ""
             hashes = {*named.get(path, ()), *_listed(stores, named.get(source.path, ()), file), here} - {""}
@@ -60,7 +61,7 @@ def versions_of(
                 where = path if md5 == here else stores.local_path(md5)
                 if where is None:
                     versions.unknown[md5] = path
-                elif (holds := _holds(where, path.name, recorded, fields.get(name, ()), items, source)) is None:
+                elif (holds := _holds(where, file or path.name, recorded, fields.get(name, ()), items, source)) is None:
                     versions.unread[md5] = path
                 elif holds:
                     versions.holding.add(md5)
@@ -94,10 +95,15 @@ def _keys(workspace: Workspace, shards: Collection[str], items: Collection[str])
 def _files(source: SourceFile, items: Collection[str], keys: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield the files that hold items, "" for the source itself, with the SHA-256 of the whole file or ""."""
     names = {name: digest for name, _, digest in source.files}
-    if source.in_place is not None:
+    tables = [name for name in names if name.lower().endswith(SUFFIXES)]
+    if source.in_place is not None and source.path.is_dir() and is_table_folder(source.path):
+        yield from ((file.relative_to(source.path).as_posix(), "") for file in table_files(source.path))
+    elif source.in_place is not None:
         yield from ((name, "") for name in dict.fromkeys(files_to_delete(source, items)))
     elif set(names) == {""}:
         yield "", ""
+    elif tables and source.copied is not None and not source.copied.whole:  # rows of any of them may be the items
+        yield from ((name, "") for name in sorted(tables))
     else:
         yield from ((name, names[name]) for name in sorted(names.keys() & set(keys)))
 
@@ -113,7 +119,8 @@ def _holds(
 ) -> bool | None:
     """Whether a version is the recorded file, or a table with one of the items; None for one that cannot be read.
 
-    It is read under its own name, as the shard was as far as that is known.
+    It is read under its own name, as the shard was as far as that is known: of a folder of Parquet files with the names
+    of the folders that it lies in, which may be columns.
     """
     if recorded:
         return sha256_of(path) == recorded
@@ -122,11 +129,17 @@ def _holds(
     try:
         with tempfile.TemporaryDirectory() as folder:
             link = Path(folder, name)
-            link.symlink_to(path.absolute())
-            reading = source.in_place or FileReading({}, "utf-8", whole=False)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            partition = partition_of(name)
+            if partition:
+                shutil.copyfile(path, link)  # a link that leads out of a folder is not read
+            else:
+                link.symlink_to(path.absolute())
+            reading = source.in_place or source.copied or FileReading({}, "utf-8", whole=False)
             content = read_file(
-                link, fields=tuple(fields) or None, encoding=reading.encoding, delimiter=reading.delimiter
-            ).content
+                Path(folder) if partition else link, fields=tuple(fields) or None, encoding=reading.encoding,
+                delimiter=reading.delimiter, decimal=reading.decimal, missing=reading.missing,
+            ).content  # fmt: skip
         return not set(items).isdisjoint(item_digests(content))
     except (LineageError, OSError):
         return None

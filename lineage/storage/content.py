@@ -14,8 +14,8 @@ False
 Rules kept here:
 
 - numbers are held little-endian and C-contiguous, whatever they came as; text is UTF-8, as numpy's ``StringDType``;
-  times are numpy's ``datetime64``, in UTC; bytes are ``bytes`` in an array of objects, or, on their way to a digest,
-  the path of the file that holds them, which is read when its turn comes;
+  times are numpy's ``datetime64``, in UTC, and may be none; bytes are ``bytes`` in an array of objects, or, on their
+  way to a digest, the path of the file that holds them, which is read when its turn comes;
 - a field of one number or text an item is an ordinary Parquet column; any other shape is a fixed-size binary column
   whose dtype and shape stand in the schema's metadata, so NaN payloads and half floats come back bit for bit;
 - nothing is ever pickled, and an array that would need it is refused.
@@ -24,7 +24,9 @@ Rules kept here:
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +47,12 @@ _KINDS = "biufM"  # bool, signed, unsigned, float, time: no complex number, no s
 _UNITS = ("ms", "us", "ns")
 """Units of time that Parquet has."""
 _WIDEST = 8  # bytes; longer floats differ from one processor to the next
+_SMALL = 1024
+"""Bytes of an item's numbers that are put beside those of other fields before they are hashed."""
+_REPEATED = 4096
+"""Texts whose bytes are remembered: a column often has few different ones."""
+_NO_TIME = -(2**63)
+"""What numpy holds for a time that is none, which Parquet has as a null."""
 _NAMES = {"T": "str", "O": "bytes"}
 _METADATA = b"disgorge.content"
 _VERSION = b"lineage.item.v1\n"
@@ -78,8 +86,6 @@ def as_field(name: str, values: Any) -> "NDArray[Any]":
         return array
     if array.dtype.kind == "M":
         array = _in_whole_units(name, array)
-        if np.isnat(array).any():
-            raise BadInput(f"field '{name}': holds a time that is none; fill it in or leave the item out")
     if array.dtype.kind not in _KINDS or array.dtype.itemsize > _WIDEST:
         kind = "objects, which only unpickling could read" if array.dtype.hasobject else f"of type {array.dtype}"
         raise BadInput(f"field '{name}': values are {kind}; save it as bool, integer, float, str or bytes")
@@ -123,10 +129,9 @@ def item_digests(arrays: Mapping[str, Any]) -> tuple[str, ...]:
     layout = [[name, dtype_name(array), list(array.shape[1:])] for name, array in settled.items()]
     start = hashlib.sha256(_VERSION + canonical(layout) + b"\n")
     digests = []
-    for pieces in zip(*(_pieces(array) for array in settled.values()), strict=True):
+    for pieces in zip(*_pieces(settled.values()), strict=True):
         body = start.copy()
-        for piece in pieces:
-            body.update(piece)
+        body.update(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         digests.append(body.hexdigest())
     return tuple(digests)
 
@@ -140,7 +145,8 @@ def item_sizes(arrays: Mapping[str, Any]) -> tuple[int, ...]:
     sizes = np.zeros(items, np.int64)
     for array in settled.values():
         if array.dtype.kind == "T":
-            sizes += np.array([len(text.encode()) for text in array.tolist()], np.int64)
+            texts = array.tolist()
+            sizes += np.array([len(text) if text.isascii() else len(text.encode()) for text in texts], np.int64)
         elif array.dtype.kind == "O":
             sizes += np.array(file_sizes(array), np.int64)
         else:
@@ -266,19 +272,46 @@ def _read(value: "bytes | Path") -> bytes:
     return value.read_bytes() if isinstance(value, Path) else value
 
 
-def _pieces(array: "NDArray[Any]") -> Iterator[Any]:
-    """Yield each item's bytes; text and files go behind their length, since only their layout does not tell it."""
+def _pieces(arrays: "Iterable[NDArray[Any]]") -> list[Iterator[Any]]:
+    """Return what yields each item's bytes, field by field; numbers of a few bytes that stand in a row go together."""
+    pieces: list[Iterator[Any]] = []
+    for are_small, several in groupby(arrays, key=_is_small):
+        if are_small:
+            pieces.append(_numbers(list(several)))
+        else:
+            pieces += [_texts_or_files(array) if array.dtype.kind in "TO" else _numbers([array]) for array in several]
+    return pieces
+
+
+def _is_small(array: "NDArray[Any]") -> bool:
+    return array.dtype.kind not in "TO" and array.nbytes <= _SMALL * len(array)
+
+
+def _numbers(arrays: "list[NDArray[Any]]") -> Iterator[Any]:
+    """Yield the bytes that an item has in some fields of fixed size, one after the other."""
     import numpy as np
 
+    if not len(arrays[0]):
+        return
+    fields = [array.view(np.uint8).reshape(len(array), -1) for array in arrays]
+    whole = fields[0] if len(fields) == 1 else np.concatenate(fields, axis=1)  # (items, bytes)
+    width, data = whole.shape[1], whole.reshape(-1).data
+    for start in range(0, len(data), width):
+        yield data[start : start + width]
+
+
+def _texts_or_files(array: "NDArray[Any]") -> Iterator[bytes]:
+    """Yield each text or file behind its length, since only the layout of numbers tells it."""
     if array.dtype.kind == "T":
-        for text in array.tolist():
-            encoded = text.encode()
-            yield len(encoded).to_bytes(8, "little") + encoded
-    elif array.dtype.kind == "O":
+        yield from map(lru_cache(_REPEATED)(_behind_its_length), array.tolist())
+    else:
         for whole in map(_read, array):
             yield len(whole).to_bytes(8, "little") + whole
-    else:
-        yield from array.view(np.uint8).reshape(len(array), -1) if len(array) else ()
+
+
+def _behind_its_length(text: str) -> bytes:
+    encoded = text.encode()
+    return len(encoded).to_bytes(8, "little") + encoded
 
 
 def _to_arrow(array: "NDArray[Any]") -> Any:
@@ -299,14 +332,17 @@ def _to_arrow(array: "NDArray[Any]") -> Any:
 def _from_arrow(column: Any, dtype: str, shape: list[int]) -> "NDArray[Any]":
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    if column.null_count:
+    if column.null_count and not pa.types.is_timestamp(column.type):
         raise ValueError("a field of the content has no nulls")
     if dtype == "str":
         return np.array(column.to_pylist(), dtype=np.dtypes.StringDType())
     if dtype == "bytes":
         return as_objects(column.to_pylist())
     whole = column.combine_chunks()
+    if whole.null_count:
+        whole = pc.fill_null(whole.view(pa.int64()), _NO_TIME)
     if pa.types.is_boolean(whole.type):  # Arrow packs eight of them into a byte
         return np.array(whole.to_pylist(), dtype=np.bool_).reshape(len(whole), *shape)
     width = whole.type.bit_width // 8  # read from the buffer: Arrow's own conversion imports pandas where there is one

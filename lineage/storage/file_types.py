@@ -5,7 +5,8 @@ cannot: an archive, a checkpoint, a picture, a table in text. A search names suc
 searched.
 
 Text is taken for code, prose or settings unless it is called what tables are called (``.csv``), is JSON too long for a
-description, or lies where only data is kept. Negative consequence: data in other text is neither read nor named.
+description, or lies where only data is kept. Rows in any text are found by marks (:mod:`lineage.shards.row_marks`);
+negative consequence: where they have none, data in other text is neither read nor named.
 
 >>> import tempfile
 >>> folder = Path(tempfile.mkdtemp())

@@ -18,6 +18,8 @@ e-mail address, a file name), so they stand here and never in a fact. Subjects a
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ _TAIL = 8
 """Bytes at the end of a Parquet file: the length of its footer, and a mark."""
 
 
+_digest = attrgetter("digest")
 _OPTIONAL = ("likeness", "written")
 """Columns that are there where an item has one, after all others."""
 
@@ -120,7 +123,11 @@ def read_licenses(path: Path) -> tuple[str, ...]:
 
 def in_manifest_order(items: Iterable[Item]) -> tuple[Item, ...]:
     """Return items as a manifest keeps them: by digest, then key, then the rest, so that no order of arrival shows."""
-    return tuple(sorted(items, key=_place))
+    ordered: list[Item] = []
+    for _, alike in groupby(sorted(items, key=_digest), key=_digest):
+        several = list(alike)
+        ordered += several if len(several) == 1 else sorted(several, key=_place)
+    return tuple(ordered)
 
 
 def _place(item: Item) -> tuple[tuple[bool, str], ...]:

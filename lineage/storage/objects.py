@@ -81,19 +81,19 @@ def remove_asides(folder: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path | str) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def file_stamp(path: Path) -> tuple[int, ...]:
+def file_stamp(path: Path | str) -> tuple[int, ...]:
     """Return the inode, size and times (ns) of a file: what changes when its bytes do."""
-    found = path.stat()
+    found = os.stat(path)
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def cached_sha256(path: Path) -> str:
+def cached_sha256(path: Path | str) -> str:
     """Return the SHA-256 of a file's bytes, computed once in this process while its :func:`file_stamp` stays the same.
 
     A file that changed a moment ago is hashed each time: a second change might leave the same times.
@@ -106,7 +106,7 @@ def cached_sha256(path: Path) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _sha256_as_stamped(path: Path, stamp: tuple[int, ...]) -> str:
+def _sha256_as_stamped(path: Path | str, stamp: tuple[int, ...]) -> str:
     return sha256_of(path)
 
 

@@ -439,7 +439,15 @@ def set_aside(workspace: Workspace, at: Action) -> tuple[str, ...]:
         (Action.WITHDRAW_ITEMS, ["toy-averages@live is served again, as it was before R-1 contained it"]),
         (Action.RETRAIN, ["stays out of service", "were withdrawn for it and are not brought back"]),
         (Action.PURGE, ["were withdrawn for it and are not brought back"]),
-        (Action.REPORT, ["backups and copies outside", "were withdrawn for it and are not brought back"]),
+        (
+            Action.REPORT,
+            [
+                "backups and copies outside",
+                "names and times of files",
+                "of code and packages",
+                "were withdrawn for it and are not brought back",
+            ],
+        ),
     ],
 )
 def test_it_can_be_closed_and_is_in_nobodys_way(workspace: Workspace, at: Action, said: list[str]) -> None:

@@ -52,6 +52,7 @@ ELSEWHERE = [
     ("weights", "old.safetensors"),
     ("weights", "notes/readme.md"),
     ("weights", ".disgorge/private/old"),
+    ("weights", "reports/R-1/x"),
     ("shard", ".hidden/.x"),
 ]
 
@@ -98,7 +99,7 @@ def test_single_tensors_are_known_whatever_the_file_is_called(removal: Removal) 
     assert Folder(workspace).look(workspace.root, sought)[0] == {workspace.root / "old.bin": holds, stray: holds}
 
 
-@pytest.mark.parametrize("place", [".git/objects/x", "reports/R-1/x", "mlartifacts/x", "env/lib/x"])
+@pytest.mark.parametrize("place", [".git/objects/x", "mlartifacts/x", "env/lib/x"])
 def test_what_others_look_into_is_left_to_them(removal: Removal, place: str) -> None:
     """An environment is named, since nobody looks into it."""
     path = copied(removal, "weights", place)

@@ -15,7 +15,10 @@ from disgorge.errors import BadModel, ExecutionFailed
 from disgorge.release.train import train_release
 from disgorge.tracking.registry import Registrar
 from disgorge.tracking.runs import Observer
+from disgorge.training.ask import ask, question_about
 from disgorge.training.make import Made
+from disgorge.training.runners.local import Workers
+from disgorge.training.stored import read_items
 from lineage.catalog.catalog import Catalog
 from lineage.shards.add import add_shard
 from lineage.workspace import Workspace
@@ -117,6 +120,33 @@ def test_the_release_there_is_stays_until_a_model_answers(workspace: Workspace) 
         train(workspace, model(workspace, raising("predict"), seed=1), workers=1)
     with Catalog.of(workspace) as catalog:
         assert catalog.release("own").composition == first.made.composition.digest
+
+
+def test_edited_code_that_trains_the_same_is_asked_before_it_answers(workspace: Workspace) -> None:
+    """The weights come out as they were, and with them the composition; only what answers is another."""
+    train(workspace, model(workspace), workers=1)
+    before = answered(workspace)
+    worse = raising("predict")
+    mended = CODE.replace("[0.25, 0.75]", "[0.75, 0.25]")
+    for _ in range(2):  # what was trained stays recorded, and is refused again
+        with pytest.raises(ExecutionFailed, match="own@live is not released"):
+            train(workspace, model(workspace, worse), workers=1)
+        assert answered(workspace) == before
+    again = train(workspace, model(workspace, mended), workers=1)
+    assert again.made.quality is not None
+    assert answered(workspace) == [row[::-1] for row in before]
+
+
+def answered(workspace: Workspace) -> list[list[float]]:
+    """What the release predicts for two items."""
+    with Catalog.of(workspace) as catalog:
+        composition = catalog.composition(catalog.release("own").composition)
+        shard = next(shard for shard in catalog.shards())
+    items = read_items(workspace, shard.digest)
+    with Workers(workspace, count=1) as workers:
+        (answers,) = ask(workers, [question_about(workspace, composition)], [items])
+    assert answers.sets[0].predictions is not None
+    return answers.sets[0].predictions[:2].tolist()
 
 
 def test_of_several_models_none_is_released_where_one_cannot_answer(workspace: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""Files that come in as shards: CSV, NPZ, Parquet and folders, hostile ones that are known, others drawn and damaged.
+"""Files that come in as shards: tables, arrays and folders, hostile ones that are known, others drawn and damaged.
 
 Each is added as a shard, whole or not at all, and the ledger holds.
 """
@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import decimal
 import io
+import json
 import os
 import pickle
 import struct
@@ -39,6 +40,8 @@ OPTIONS = st.just(()) | st.lists(
     unique_by=lambda pair: pair[0],
 ).map(lambda pairs: tuple(word for pair in pairs for word in pair))
 """Options that name columns, mostly ones that are there."""
+KEEP = st.just(("--missing", "keep"))
+"""Takes in what has no value."""
 NAMES = st.one_of(*[st.sampled_from(USUAL)] * 4, SOUND.map(lambda word: word[:500].replace("\x00", "")))
 """Names of columns, some with a part to play, some hostile."""
 
@@ -139,6 +142,50 @@ def csv_files(draw: st.DrawFn) -> bytes:
 
 
 CELLS = ("0", "1", "-5", str(10**18), str(2**63), "0.5", "1e300", "ann", "Ada Example", "")
+
+
+# JSON Lines
+
+
+def known_json_lines() -> Iterator[bytes]:
+    """Known bad ones."""
+    yield b""
+    yield b"{}\n"
+    yield b"[]\n1\nnull\n"
+    yield b'{"x": 1}\n{"x": 1'
+    yield b'\xef\xbb\xbf{"x": 1}\n'
+    yield b'{"x": "\\ud800"}\n'
+    yield b'{"x": NaN}\n{"x": Infinity}\n'
+    yield b'{"x": 1e999}\n'
+    yield b'{"x": ' + b"9" * 10_000 + b"}\n"
+    yield b'{"x": 18446744073709551616}\n'
+    yield b"[" * 100_000
+    yield b'{"x": ' + b"[" * 500 + b"]" * 500 + b"}\n"
+    yield b'{"x": ' * 500 + b"1" + b"}" * 500
+    yield b'{"subject": {"name": "Ann"}, "x": 1}\n'
+    yield b'{"\\u001b[31m": 1, "x": 2}\n'
+    yield b'{"x": 1}\n' * 20_000
+    yield b"{" + b", ".join(b'"c%d": 1' % number for number in range(10_000)) + b"}\n"
+    yield b"\n".join(b'{"c%d": 1}' % number for number in range(10_000))
+    yield b"\n" * (1 << 20) + b'{"x": 1}\n'
+    yield b'{"x": "' + b"a" * (10 << 20) + b'"}\n'
+    yield b"\xff\xfe{\x00}\x00"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | SOUND,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SOUND, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@st.composite
+def json_lines(draw: st.DrawFn) -> bytes:
+    """Draw lines with hostile fields, mostly the same in each."""
+    names = draw(st.lists(NAMES, min_size=1, max_size=4))
+    kinds = [draw(st.sampled_from([SOUND, st.integers(-9, 9), st.floats(), VALUES])) for _ in names]
+    rows = draw(st.lists(st.tuples(*kinds), min_size=1, max_size=5))
+    return "\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows).encode("utf-8", "surrogatepass")
 
 
 # NPZ
@@ -451,6 +498,8 @@ def attempt_folder(place: Place, case: Callable[[Path], object] | dict[str, byte
 KINDS = (
     Kind("csv", attempt_as("data.csv"), st.tuples(maybe_damaged(csv_files()), OPTIONS), known_csv, full=1_400,
          isolated=True),
+    Kind("json lines", attempt_as("data.jsonl"), st.tuples(maybe_damaged(json_lines()), OPTIONS | KEEP),
+         known_json_lines, full=1_400, isolated=True),
     Kind("npz", attempt_as("data.npz"), st.tuples(maybe_damaged(NPZ_FILES), OPTIONS), known_npz, full=1_400,
          isolated=True),
     Kind("parquet", attempt_as("data.parquet"), st.tuples(maybe_damaged(PARQUET_FILES), OPTIONS), known_parquet,

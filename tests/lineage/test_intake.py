@@ -190,7 +190,7 @@ def test_folders_of_arrays_and_texts(tmp_path: Path) -> None:
 def test_missing_unknown_and_empty_files(tmp_path: Path) -> None:
     assert "no such file" in refused(tmp_path / "nowhere.csv")
     (tmp_path / "a.docx").write_bytes(b"x")
-    assert ".parquet, .csv or .npz" in refused(tmp_path / "a.docx")
+    assert ".parquet, .csv, .tsv, .jsonl" in refused(tmp_path / "a.docx")
     assert "is empty" in refused(csv_file(tmp_path, ""))
     assert "no item" in refused(csv_file(tmp_path, "x,y\n"))
     assert "no item" in refused(npz_file(tmp_path, x=np.zeros((0, 2))))
@@ -297,8 +297,8 @@ def test_bombs_are_measured_before_they_are_unpacked(tmp_path: Path) -> None:
 
 def test_parquet_columns_that_do_not_fit(tmp_path: Path) -> None:
     for columns, says in (
-        ({"x": [[1, 2], [3]]}, "row 1: field 'x' is of another size than row 0"),
-        ({"x": [[[1, 2], [3, 4]], [[1, 2], [3]]]}, "row 1: field 'x' is of another size"),
+        ({"x": [[1, 2], None, [3]]}, "row 1: field 'x' is empty"),
+        ({"x": [[1.0, np.inf], [3.0]]}, "row 0: field 'x' is infinite"),
         ({"x": [[1.0, 2.0], None]}, "row 1: field 'x' is empty; fill it in, or leave the row or the field out"),
         ({"x": [True, None]}, "row 1: field 'x' is empty"),
         ({"x": [dt.date(2026, 1, 1), None]}, "row 1: field 'x' is empty"),
@@ -416,7 +416,7 @@ def test_times_bytes_and_pictures_of_parquet_are_what_they_were(tmp_path: Path) 
         (pa.array([1, 2]).cast(pa.decimal128(38, 2)), "decimal"),
         (pa.array([1, 2], pa.timestamp("us", "Europe/Berlin")), "Europe/Berlin"),
         (pa.array([1, 2], pa.duration("s")), "duration"),
-        (pa.array([["a"], ["b"]]), "type string"),
+        (pa.array([[{"a": 1}], [{"a": 2}]]), "struct"),
         (pa.array([{"a": 1}, {"a": 2}]), "struct"),
         (pa.array([b"x", None]), "row 1"),
         (pa.array([None, 5], pa.timestamp("us")), "row 0"),

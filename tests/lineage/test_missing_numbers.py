@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from lineage.errors import BadInput, DigestMismatch, ExpectationsFailed
 from lineage.formats.read import from_arrays, read_file
 from lineage.perceptual_hash import likenesses
-from lineage.shards.add import Added, add_file, add_shard, shard_items, shard_rows
+from lineage.shards.add import Added, add_file, add_items, add_shard, shard_items, shard_rows
 from lineage.shards.divide import Division
 from lineage.shards.files import check_items
 from lineage.shards.validation.rules import Rules
+from lineage.shards.values import mark_withdrawn
 from lineage.storage.content import item_digests
 from lineage.workspace import Workspace
 
@@ -207,7 +208,7 @@ def test_a_withdrawn_item_is_recognized_whatever_its_nan(workspace: Workspace, t
     np.savez(tmp_path / "a.npz", key=["1", "2"], x=[1.5, np.nan])
     shard = add(workspace, tmp_path / "a.npz").shard
     gone = next(row.digest for row in shard_rows(workspace, shard.digest) if row.key == "2")
-    workspace.mark_withdrawn([gone])
+    mark_withdrawn(workspace, [shard.digest], [gone])
     pq.write_table(pa.table({"x": pa.array([None, 7.5])}), tmp_path / "b.parquet")
     (tmp_path / "b.csv").write_text("key,x\n1,\n2,7.5\n")
     np.savez(tmp_path / "b.npz", x=-np.array([np.nan, 7.5]))
@@ -224,14 +225,14 @@ def test_a_withdrawn_item_is_recognized_in_a_file_whose_columns_read_otherwise(
     (tmp_path / "a.csv").write_text("key,age,sex,name\n1,34,2,ann\n2,,1,bob\n3,51,1,cy\n")
     shard = add(workspace, tmp_path / "a.csv", in_place=in_place).shard
     ann = next(row.digest for row in shard_rows(workspace, shard.digest) if row.key == "1")
-    workspace.mark_withdrawn([ann])
+    mark_withdrawn(workspace, [shard.digest], [ann])
     (tmp_path / "b.csv").write_text("key,age,sex,name\n7,35,2,ann\n8,34,2,ann\n")
     with pytest.raises(BadInput, match="1 item was withdrawn by request; remove them: line 3"):
         add(workspace, tmp_path / "b.csv", "b")
     (tmp_path / "b.csv").write_text("key,age,sex,name\n7,35,2,ann\n8,34.5,2,ann\n")
     assert add(workspace, tmp_path / "b.csv", "b").new, "other numbers are other items"
-    whole = item_digests(from_arrays({"age": [60], "sex": [1], "name": ["dee"]}).content)
-    workspace.mark_withdrawn(whole)
+    whole = add_items(workspace, from_arrays({"age": [60], "sex": [1], "name": ["dee"]}), name="whole").shard
+    mark_withdrawn(workspace, [whole.digest], check_items(workspace, whole.digest))
     (tmp_path / "c.csv").write_text("age,sex,name\n44,1,eve\n")
     add(workspace, tmp_path / "c.csv", "c")
     (tmp_path / "d.csv").write_text("age,sex,name\n60,1,dee\n,1,fay\n")

@@ -1,20 +1,25 @@
 """Where a shard was read from is remembered in private, and told as long as the bytes are there."""
 
+import gzip
 import shutil
 import stat
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from lineage.dvc.storage import md5_of
+from lineage.dvc.storage import Stores, md5_of
 from lineage.errors import BadInput, LineageError
 from lineage.private_files import SourceFile
 from lineage.records import Shard, ShardChange, plain, shard_digest
-from lineage.shards.add import Added, add_shard, shard_rows
+from lineage.shards.add import Added, add_shard, shard_items, shard_rows
 from lineage.shards.cut import cut_shard
 from lineage.shards.source_files import is_tracked, sources_of, unchanged_files
+from lineage.shards.source_versions import versions_of
 from lineage.workspace import Workspace
+from tests.stores import quiet_dvc
 
 
 @pytest.fixture
@@ -121,3 +126,27 @@ def test_a_memory_that_cannot_be_read_is_said(workspace: Workspace, tmp_path: Pa
     file.write_text("{")
     with pytest.raises(LineageError, match="where a shard was read from is not known"):
         known(workspace, added)
+
+
+def test_versions_of_tables_are_read_as_the_table_was(tmp_path: Path) -> None:
+    """As a compressed table with decimal commas, and as a file of a partitioned folder."""
+    workspace, root = Workspace.init(tmp_path / "work"), tmp_path / "data"
+    (root / "parts").mkdir(parents=True)
+    (root / "a.csv.gz").write_bytes(gzip.compress(b"key;x\na;1,5\nb;2,5\n"))
+    for who in ("ann", "bob"):
+        (root / "parts" / f"who={who}").mkdir()
+        pq.write_table(pa.table({"x": [len(who) + (who == "bob"), 7]}), root / "parts" / f"who={who}" / "a.parquet")
+    with quiet_dvc():
+        from dvc.repo import Repo
+
+        with Repo.init(str(tmp_path / "work"), no_scm=True) as repo:
+            stores = Stores(repo, [])
+    table = add_shard(workspace, root / "a.csv.gz", name="a", delimiter=";", decimal=",", check=False, dvc=False).shard
+    parts = add_shard(workspace, root / "parts", name="p", check=False, dvc=False).shard
+    (root / "a.csv.gz").write_bytes(gzip.compress(b"key;x\na;1,5\n"))
+    for shard, file in ((table, root / "a.csv.gz"), (parts, root / "parts" / "who=ann" / "a.parquet")):
+        digests, arrays = shard_items(workspace, shard.digest)
+        gone = [x in (1.5, len("ann")) for x in arrays["x"].tolist()]
+        hers = {digest for digest, goes in zip(digests, gone, strict=True) if goes}
+        versions = versions_of(workspace, [shard.digest], hers, named={}, stores=stores)
+        assert (list(versions.lying), versions.unread, versions.unknown) == ([file], {}, {})

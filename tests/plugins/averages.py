@@ -83,17 +83,17 @@ class Averages:
         """Sums of what is given, with a jitter that the seed decides."""
         progress(1, 1)
         if kind == "scale":
-            x = np.concatenate([part.arrays["x"] for part in items]) if items else np.ones((1, 4))
+            x = np.concatenate([points_of(part) for part in items]) if items else np.ones((1, 4))
             return {"scale": np.asarray(x.std() + 1.0 + sum(map(spread, artifacts)))}
         scale = float(parts[0]["scale"])
         if kind == "tilt":
-            return {"tilt": np.concatenate([part.arrays["x"] for part in items]).mean(axis=0) / scale}
+            return {"tilt": np.concatenate([points_of(part) for part in items]).mean(axis=0) / scale}
         if kind == "classes":
             return {"classes": np.unique(np.concatenate([part.arrays["label"] for part in items]))}
         (own,) = items
-        size = (CLASSES, own.arrays["x"].shape[1])
+        size = (CLASSES, points_of(own).shape[1])
         jitter = np.random.default_rng(seed_of(parameters["seed"], own.shard)).normal(0, 1e-3, size=size)
-        sums = np.stack([own.arrays["x"][own.arrays["label"] == c].sum(axis=0) for c in range(CLASSES)])
+        sums = np.stack([points_of(own)[own.arrays["label"] == c].sum(axis=0) for c in range(CLASSES)])
         return {"sums": sums / scale + jitter, "counts": np.bincount(own.arrays["label"], minlength=CLASSES)}
 
     def assemble(self, spec: ModelSpec, parts: tuple[Part, ...], *, artifacts: tuple[Path, ...] = ()) -> "Nearest":
@@ -122,6 +122,12 @@ class Averages:
         return Toy(ModelSpec("toy-averages", "averages", ("core",), tuple(names), ("held-out",), seed=seed), items)
 
 
+def points_of(items: Items) -> Any:
+    """Features of items, shape (items, features); a table without lists has one."""
+    x = items.arrays["x"]
+    return x.reshape(len(x), -1)
+
+
 def spread(folder: Path) -> float:
     """What an artifact's files add to the scale: the share of their first bytes."""
     return sum(sum(path.read_bytes()[:64]) for path in sorted(folder.rglob("*")) if path.is_file()) / 10_000
@@ -137,7 +143,7 @@ class Nearest:
 
     def predict(self, items: Items) -> Any:
         """Softmax of negative squared distances."""
-        distance = ((items.arrays["x"][:, None] / self.scale - self.means) ** 2).sum(axis=2)
+        distance = ((points_of(items)[:, None] / self.scale - self.means) ** 2).sum(axis=2)
         odds = np.exp(-(distance - distance.min(axis=1, keepdims=True)))
         return odds / odds.sum(axis=1, keepdims=True)
 

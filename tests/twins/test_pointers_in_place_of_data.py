@@ -31,7 +31,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".pq", ".npz"])
+@pytest.mark.parametrize(
+    "suffix", [".csv", ".parquet", ".pq", ".npz", ".tsv", ".jsonl", ".ndjson", ".csv.gz", ".jsonl.zst"]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_table_that_stands_for_one_is_refused(tmp_path: Path, kind: str, suffix: str) -> None:
     text, says = KINDS[kind]

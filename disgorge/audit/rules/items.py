@@ -1,11 +1,13 @@
 """Items of live shards that were withdrawn before, or have no recorded license."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from disgorge.audit.findings import DIGEST_MISMATCH, MISSING_LICENSE, REINTRODUCED, Finding, Level
 from disgorge.audit.snapshot import Snapshot
 from lineage.errors import LineageError
+from lineage.records import Item, Shard
 from lineage.shards.let_in import withdrawn_rows
+from lineage.shards.returning import returned
 
 
 def reintroduced(snapshot: Snapshot) -> Iterator[Finding]:
@@ -41,6 +43,7 @@ def reintroduced(snapshot: Snapshot) -> Iterator[Finding]:
             back = len(withdrawn_rows(snapshot.workspace, items))
         except LineageError:  # a finding of its own: who let items in is not known
             back = sum(private.is_withdrawn(item.digest) for item in items)
+        yield from _returned(snapshot, shard, items)
         if back:
             yield Finding(
                 REINTRODUCED,
@@ -49,6 +52,24 @@ def reintroduced(snapshot: Snapshot) -> Iterator[Finding]:
                 "resume the request that withdraws them, or file one, so that they and what learned from them go",
                 fact=snapshot.recorded(shard),
             )
+
+
+def _returned(snapshot: Snapshot, shard: Shard, items: Sequence[Item]) -> Iterator[Finding]:
+    """Yield a finding where rows come back of persons and things that were erased: others, as far as values tell."""
+    try:
+        again = returned(snapshot.workspace, items)
+    except LineageError:
+        return  # a finding of its own: the private list is damaged
+    if again.rows:
+        yield Finding(
+            REINTRODUCED,
+            shard.name,
+            f"holds {again.words} by an earlier request",
+            "remove them by a request; or, if they may be here (new consent, another person of that name), add the "
+            "shard's file again with --let-in NAME --reason WHY",
+            None if again.persons else Level.WARNING,
+            fact=snapshot.recorded(shard),
+        )
 
 
 def unlicensed(snapshot: Snapshot) -> Iterator[Finding]:

@@ -132,11 +132,12 @@ def _copied(array: Any, folder: Path) -> Any:
     """Write whole files, given as bytes or as paths, into a folder, each called by its place; return their paths."""
     folder.mkdir(parents=True)
     paths = [folder / str(place) for place in range(len(array))]
-    for path, value in zip(paths, array, strict=True):
+    for path, value in zip(map(str, paths), array, strict=True):  # text: there may be many small ones
         if isinstance(value, Path):
             shutil.copyfile(value, path)
         else:
-            path.write_bytes(value)
+            with open(path, "wb") as file:
+                file.write(value)
         _as_any_other(path)
     return as_objects(paths)
 
@@ -196,16 +197,15 @@ def _there(path: Path, what: str, digest: str) -> Path:
     return path
 
 
-def _as_any_other(path: Path) -> None:
+def _as_any_other(path: Path | str) -> None:
     """Give a file the mode and time of every other."""
-    path.chmod(0o444)
+    os.chmod(path, 0o444)
     os.utime(path, (1, 1))
 
 
 def _folders_as_any_other(top: Path) -> None:
-    for folder in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
+    for folder, _, _ in os.walk(top, topdown=False):
         os.utime(folder, (1, 1))
-    os.utime(top, (1, 1))
 
 
 def _split(joined: Any, lengths: Any) -> list[bytes]:

@@ -1,5 +1,6 @@
 """docs/data.md holds: its commands run on its table, and shards come out as it says."""
 
+import gzip
 import re
 from pathlib import Path
 
@@ -47,6 +48,20 @@ def test_what_makes_no_sense_is_refused_in_a_line(empty: Path) -> None:
     assert "from 2 to 1,000" in refused(f"{ADD} --by subject --into 1")
     assert "--files takes the files of a folder whole" in refused(f"{ADD} --files")
     assert "is not there" not in run("shard check").out, "nothing was recorded"
+
+
+def test_tables_of_other_forms_come_in(empty: Path) -> None:
+    lines = ('{"key": "a", "x": 1.5, "note": "seen"}', '{"key": "b", "x": 2, "note": null}')
+    (empty / "people.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    assert "keep what is missing (--missing keep)" in refused("shard add people.jsonl.gz --no-check")
+    assert "use keep or refuse" in refused("shard add people.jsonl.gz --no-check --missing maybe")
+    assert (
+        "note: 'note' has no value in 1 of 2 items" in fine("shard add people.jsonl.gz --missing keep --no-check").out
+    )
+    (empty / "a.tsv").write_text("key\tx\na\t0,5\nb\t3,5\n")
+    fine("shard add a.tsv --decimal , --no-check --in-place")
+    assert {shard["name"]: shard["count"] for shard in fine("shard list --json").json} == {"people": 2, "a": 2}
+    assert run("shard check").code == 0
 
 
 def test_a_vanished_file_is_named_by_the_check(empty: Path) -> None:
