@@ -70,6 +70,8 @@ class Folder(Location):
         matches, unread = target.look(walk.files, seen=seen)
         search = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
         rows = search.look((path for path in walk.files if path not in matches), walk.links)
+        if seen is not None:
+            seen.compare(rows.read)
         home, private = self.workspace.home, f"{self.workspace.home / 'private'}{os.sep}"
         own = (home / "ledger.jsonl", home / "head.json", home / "mlflow.db", self.workspace.root / "mlflow.db")
         spared = frozenset(map(str, own))  # text, since there may be many files

@@ -161,6 +161,11 @@ class Seen:
     opened: list[Path] = field(default_factory=list)
     undecided: list[Path] = field(default_factory=list)
 
+    def compare(self, paths: Collection[Path]) -> None:
+        """Note files as compared, those that were only opened so far too."""
+        self.opened = [path for path in self.opened if path not in paths]
+        self.compared += paths
+
     def traces(self) -> "Traces":
         """Return it as part of what a search returns."""
         return Traces(compared=tuple(self.compared), opened=tuple(self.opened), undecided=tuple(self.undecided))

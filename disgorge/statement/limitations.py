@@ -139,10 +139,10 @@ def _looked_at(detail: Mapping[str, Json]) -> Iterator[str]:
     if (looked := detail.get("looked at")) is None:
         return  # of a version that did not count
     yield (
-        f"Compared: {counted(int(looked['compared']), 'file')}, tables by the items they list and tensors with the "
-        f"removed ones, as they are, rounded to 16 bits, transposed, cut or joined along an axis, and in sums with "
-        f"retained ones; not seen is what was quantized or changed by more. Only opened: "
-        f"{counted(int(looked['only opened']), 'file')} of text and code, known by their bytes as a whole alone."
+        f"Compared: {counted(int(looked['compared']), 'file')}, tables by the items they list, texts by the rows and "
+        f"tensors with the removed ones, as they are, rounded to 16 bits, transposed, cut or joined along an axis, and "
+        f"in sums with retained ones; not seen is what was quantized or changed by more. Only opened: "
+        f"{counted(int(looked['only opened']), 'file')} of text and code, where not all of it would be recognized."
     )
     if count := int(detail["not decided"]["files"]):
         named = _named(detail["not decided"]["named"], count)

@@ -305,7 +305,8 @@ def _starts(short: "Array", long: "Array") -> Iterator[int]:
     telling = int(np.abs(short - short.mean(axis=0)).sum(axis=1).argmax())
     last = len(long) - len(short) + 1
     away = np.abs(long[telling : telling + last] - short[telling]).max(axis=1)
-    yield from (int(each) for each in np.argsort(away, kind="stable")[:_CANDIDATES])
+    nearest = np.argpartition(away, _CANDIDATES - 1)[:_CANDIDATES] if last > _CANDIDATES else range(last)
+    yield from map(int, nearest)
 
 
 def _whole_views(tensor: "Array", sample: TensorSample) -> "Iterator[tuple[str, Array]]":

@@ -73,7 +73,7 @@ def test_the_report_names_what_was_not_looked_into(workspace: Workspace) -> None
         "tracks it, and keeps it in its cache."
     )
     counts = detail["looked at"]
-    assert looked.startswith(f"Compared: {counts['compared']} files, tables by the items they list and tensors")
+    assert looked.startswith(f"Compared: {counts['compared']} files, tables by the items they list, texts by the rows")
     assert f"Only opened: {counts['only opened']} files of text" in looked
     assert counts["compared"] > 0
     assert counts["only opened"] > 0
