@@ -147,7 +147,7 @@ def compose(
     shown: tuple[str | Table, ...] = (
         table("component", "trained again by", "digest", rows=rows),
         f"released as {release}@{alias}{'' if predict else '; it answers nothing, because no --predict was named'}",
-        *((composed.quality.words,) if composed.quality else ()),
+        *((composed.quality.words,) if composed.quality and evaluate else ()),
         *map(Attention, composed.words),
     )
     names = tuple(each.name for each in composed.components)
