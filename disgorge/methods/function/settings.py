@@ -196,6 +196,10 @@ def _problems(given: Settings) -> Iterator[str]:
         yield "classes: names a class twice"
 
 
+_WITHIN: dict[Any, type[_Strict]] = {"stages": Stage, "columns": Column, "components": Shaping}
+"""What stands within keys that hold more than a value."""
+
+
 def read_settings(parameters: Mapping[str, Json]) -> Settings:
     """Return the settings; :class:`~disgorge.errors.BadModel` says in one line which key is wrong, and how."""
     try:
@@ -208,6 +212,7 @@ def read_settings(parameters: Mapping[str, Json]) -> Settings:
             where = ".".join(str(part)[:80] for part in problem["loc"] if part not in ("str", "constrained-str"))
             words = problem["msg"].removeprefix("Value error, ")
             if problem["type"] == "extra_forbidden":
-                words = f"unknown; take it out or correct its name (known are {', '.join(Settings.model_fields)})"
+                known = _WITHIN.get(problem["loc"][0], Settings) if len(problem["loc"]) > 1 else Settings
+                words = f"unknown; take it out or correct its name (known are {', '.join(known.model_fields)})"
             said.append(f"{where}: {words}" if where else words)
         raise BadModel("; ".join(said[:_SHOWN])) from None

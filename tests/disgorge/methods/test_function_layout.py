@@ -191,3 +191,8 @@ def test_a_task_is_any_word() -> None:
     assert read_settings(FUNCTIONS).task == "classify"
     assert read_settings(FUNCTIONS | {"task": "rank"}).task == "rank"
     assert read_settings({"train": "mine:fit", "sample": "mine:draw"}).task == "generate"
+
+
+def test_a_typo_within_a_stage_lists_the_keys_of_a_stage() -> None:
+    with pytest.raises(BadModel, match=r"stages\.head\.read: unknown; .* \(known are train, layout, reads\)"):
+        read_settings({"train": "a:b", "stages": {"head": {"train": "a:b", "read": ["prep"]}}})
