@@ -73,7 +73,7 @@ def _values(array: "NDArray[Any]") -> Iterable[str]:
         return ("" if value is None else str(value) for value in array.astype("M8[us]").tolist())
     if array.dtype.kind == "b":
         return map(str, array.astype(int).tolist())  # where one is missing they are floats
-    return map(cache(_text) if array.dtype.kind == "T" else str, array.tolist())
+    return map(cache(_text) if array.dtype.kind in "TU" else str, array.tolist())
 
 
 def _text(text: str) -> str:

@@ -117,9 +117,9 @@ def test_models_that_train_side_by_side_are_what_they_are_alone(workspace: Works
 
     models = [Model(spec), Model(other)]
     first, second = train_releases(workspace, models, Runner(workspace), registrar=kept, observer=kept)
-    together, *asked = begun
+    together, asked = begun
     assert together == (f"{spec.release}/scale", "other/scale"), "the first of either may begin at once"
-    assert [name.split()[0] for (name,) in asked] == [spec.release, "other"], "each is asked once"
+    assert [name.split()[0] for name in asked] == [spec.release, "other"], "each is asked once, beside the other"
     assert kept.adopted == [
         (each.release, "live", made.composition.digest) for each, made in ((spec, first), (other, second))
     ]
