@@ -63,8 +63,6 @@ def read_csv(
     origin = str(path)
     if decimal not in (None, ".", ","):
         raise BadInput(f"{origin}: invalid decimal {decimal!r:.40}: use ',' or '.'")
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise BadInput(f"{origin}: invalid delimiter {delimiter!r:.40}: use one character, such as ';', or tab")
     as_it_is = any(name != name.strip() for name in kinds or ())  # it was recorded before names were stripped
     usual = USUAL.get(format_of(path), ",")
     header, lines, numbers = table(_decoded(path, encoding, limit), origin, delimiter, as_it_is=as_it_is, usual=usual)
@@ -122,6 +120,8 @@ def table(
     text: str, origin: str, delimiter: str | None, *, as_it_is: bool = False, usual: str = ","
 ) -> tuple[list[str], list[list[str]], list[int]]:
     """Return header, rows, and the numbers of the lines that header and rows end on; empty lines hold no item."""
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise BadInput(f"{origin}: invalid delimiter {delimiter!r:.40}: use one character, such as ';', or tab")
     said, first = _SEPARATOR.match(text), 0
     if said:
         delimiter, text, first = delimiter or said[1], text[said.end() :], 1

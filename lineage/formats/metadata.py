@@ -13,10 +13,8 @@ one below it is refused, or the names in it would be content.
 (('a.png', 'b.png'), ('Ann', 'Bob'), b'file_name,subject\nb.png,Bob\n')
 """
 
-import csv
 import io
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,15 +26,13 @@ from numpy.typing import NDArray
 
 from lineage.errors import BadInput
 from lineage.formats.columns import Choice, Text, fit_floats, too_long_beside_empty
-from lineage.formats.csv_file import read_csv
+from lineage.formats.csv_file import decoded, read_csv, table
 from lineage.formats.stand_ins import refuse_stand_in
 from lineage.storage.content import as_text
 from lineage.storage.size_limits import LIMIT, too_large
 
 NAMES = ("metadata.csv", "metadata.jsonl")
 _COLUMNS = ("file_name", "file")
-_SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
-"""A first line by which Excel is told what stands between cells."""
 Lines = list[tuple[int, list[Any]]]
 """Number of the text's line on which each line of metadata ends, from 1, and its cells."""
 
@@ -96,7 +92,7 @@ class Metadata:
     def without(self, files: Collection[str]) -> bytes:
         """Return the file's bytes without the lines about some files; every other line keeps its own."""
         data = self.path.read_bytes()
-        lines = _split(_decoded(self.path, self.encoding))
+        lines = _split(decoded(data, self.path, self.encoding))
         if "".join(lines).encode(self.encoding) != data:
             raise BadInput(
                 f"{self.path}: not the same bytes when it is written as {self.encoding} again; save as UTF-8"
@@ -143,7 +139,7 @@ def read_metadata(folder: Path, *, encoding: str = "utf-8", delimiter: str | Non
     refuse_stand_in(path)
     if path.stat().st_size > LIMIT:
         raise too_large(str(path), path.stat().st_size, LIMIT)
-    text = _decoded(path, encoding).removeprefix("\ufeff")
+    text = decoded(path.read_bytes(), path, encoding).removeprefix("\ufeff")
     start, header, lines = _csv(text, path, delimiter) if path.suffix == ".csv" else _json(text, path)
     column = next((name for name in _COLUMNS if name in header), None)
     if column is None:
@@ -171,13 +167,6 @@ def refuse_unread(path: Path) -> None:
         )
 
 
-def _decoded(path: Path, encoding: str) -> str:
-    try:
-        return path.read_bytes().decode(encoding)
-    except (LookupError, ValueError) as problem:
-        raise BadInput(f"{path}: not {encoding} ({problem}); save it as UTF-8 or name its encoding") from problem
-
-
 def _split(text: str) -> list[str]:
     """Return the lines of a text, each with its end."""
     return list(io.StringIO(text, newline=""))
@@ -185,22 +174,8 @@ def _split(text: str) -> list[str]:
 
 def _csv(text: str, path: Path, delimiter: str | None) -> tuple[int, list[str], Lines]:
     """Return on which line the header ends, the header and the lines."""
-    said = _SEPARATOR.match(text)
-    lines, first = _split(text)[1 if said else 0 :], 1 if said else 0
-    comma = delimiter or (said[1] if said else ",")
-    try:
-        header = next((cells for cells in csv.reader(lines, delimiter=comma) if cells), [])
-        spaced = any(name[:1] == " " for name in header[1:])
-        reader = csv.reader(lines, delimiter=comma, strict=True, skipinitialspace=spaced)
-        rows = [(first + reader.line_num, cells) for cells in reader if cells]
-    except (csv.Error, TypeError) as problem:
-        raise BadInput(
-            f"{path}: not CSV ({problem}); mend it, or say what stands between cells (--delimiter)"
-        ) from problem
-    for end, cells in rows:
-        if len(cells) != len(header):
-            raise BadInput(f"{path}: line {end} has {len(cells)} cells, the header has {len(header)}; mend the line")
-    return rows[0][0] if rows else 0, [name.strip() for name in header], rows[1:]
+    header, lines, ends = table(text, str(path), delimiter)
+    return ends[0], header, list(zip(ends[1:], lines, strict=True))
 
 
 def _json(text: str, path: Path) -> tuple[int, list[str], Lines]:
