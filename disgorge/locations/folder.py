@@ -14,7 +14,7 @@ those that hold what it deletes. Files anywhere else are the user's and are only
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISLNK, S_ISREG
@@ -59,7 +59,8 @@ class Folder(Location):
         """List the strays among objects, manifests and contents that hold some of the target."""
         folders = (folder for folder in own_folders(self.workspace) if not folder.is_symlink())
         files = [path for folder in folders for path in self.look(folder, target)[0]]
-        left = [*_NOT_LOOKED_AT, *self._too_large(), *self._naming(target)]
+        every = self._walk(self.workspace.root).files
+        left = [*_NOT_LOOKED_AT, *self._too_large(every), *self._naming(every, target)]
         if any((folder / ".git").exists() for folder in (self.workspace.root, *self.workspace.root.parents)):
             left.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
         return Deletion(paths=tuple(path for path in files if path.is_file()), left=Copy.NOT_ENUMERATED.words(left))
@@ -85,16 +86,16 @@ class Folder(Location):
         ]
         return matches | rows.found, list(dict.fromkeys([*walk.closed, *unread, *rows.unread]))
 
-    def _naming(self, target: Target) -> Iterator[str]:
-        """Yield which files name a person whose rows are removed, and hold no row as far as is known."""
+    def _naming(self, paths: Sequence[Path], target: Target) -> Iterator[str]:
+        """Yield which of some files name a person whose rows are removed."""
         search = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
-        for path in search.naming(self._walk(self.workspace.root).files):
+        for path in search.naming(paths):
             yield f"{shown(path, self.workspace.root)} names a removed person: look whether it is a copy"
 
-    def _too_large(self) -> Iterator[str]:
-        """Yield which texts, tables and databases rows are not looked for in because of their size."""
+    def _too_large(self, paths: Sequence[Path]) -> Iterator[str]:
+        """Yield which of some texts, tables and databases rows are not looked for in because of their size."""
         most = self.workspace.largest_searched
-        for path in self._walk(self.workspace.root).files:
+        for path in paths:
             try:
                 if is_too_large(path, most):
                     name, size = shown(path, self.workspace.root), path.stat().st_size / 10**9

@@ -176,7 +176,8 @@ def _remember_erased(workspace: Workspace, cases: Sequence[Case], selected: Mapp
     """Remember what goes, and the persons who asked for it or were named, by whom it could come back."""
     selectors = [each for case in cases for each in selectors_of(workspace, case.request)]
     persons = {each.value.partition(":")[0] for each in selectors if each.field == "subject"}
-    rows = [row for shard, items in selected.items() for row in shard_rows(workspace, shard) if row.digest in {*items}]
+    wanted = {shard: frozenset(items) for shard, items in selected.items()}
+    rows = [row for shard, items in wanted.items() for row in shard_rows(workspace, shard) if row.digest in items]
     remember_erased(workspace, rows, persons=persons)
 
 

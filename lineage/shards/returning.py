@@ -7,7 +7,7 @@ and their likenesses. Rows that match are no proof: two persons have one name, a
 taken in and named, the audit finds them, and a named person lets them in (:mod:`lineage.shards.let_in`).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lineage.perceptual_hash import near_any
@@ -75,11 +75,8 @@ def returned(workspace: Workspace, items: Sequence[Item]) -> Returned:
         alike=tuple(near_any(known.likenesses, [item.likeness for item in items]).nonzero()[0].tolist()),
     )
     open_ones = frozenset(not_let_in(workspace, items, found.rows))
-    return Returned(*(tuple(row for row in rows if row in open_ones) for rows in _each(found)))
-
-
-def _each(found: Returned) -> Iterator[Iterable[int]]:
-    yield from (found.persons, found.keys, found.alike)
+    kinds = (found.persons, found.keys, found.alike)
+    return Returned(*(tuple(row for row in rows if row in open_ones) for rows in kinds))
 
 
 def _person(workspace: Workspace, item: Item) -> str:
