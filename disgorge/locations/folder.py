@@ -53,14 +53,18 @@ class Folder(Location):
         seen = Seen()
         matches, unread = self.look(self.workspace.root, target, seen)
         words = tuple(f"{shown(path, self.workspace.root)} {words}" for path, words in matches.items())
-        return Traces(words, unreadable=tuple(unread)) + seen.traces()
+        naming = (
+            f"file {shown(path, self.workspace.root)} names a removed person: look whether it is a copy"
+            for path in seen.naming
+        )
+        return Traces(words, unreadable=tuple(unread), unsupported=tuple(naming)) + seen.traces()
 
     def plan(self, target: Target, spare: Spare) -> Deletion:
         """List the strays among objects, manifests and contents that hold some of the target."""
         folders = (folder for folder in own_folders(self.workspace) if not folder.is_symlink())
         files = [path for folder in folders for path in self.look(folder, target)[0]]
         every = self._walk(self.workspace.root).files
-        left = [*_NOT_LOOKED_AT, *self._too_large(every), *self._naming(every, target)]
+        left = [*_NOT_LOOKED_AT, *self._too_large(every)]
         if any((folder / ".git").exists() for folder in (self.workspace.root, *self.workspace.root.parents)):
             left.append("git history keeps what was committed: names and hashes, and bytes where they were committed")
         return Deletion(paths=tuple(path for path in files if path.is_file()), left=Copy.NOT_ENUMERATED.words(left))
@@ -71,8 +75,10 @@ class Folder(Location):
         matches, unread = target.look(walk.files, seen=seen)
         search = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
         rows = search.look((path for path in walk.files if path not in matches), walk.links)
+        found = matches | rows.found
         if seen is not None:
             seen.compare(rows.read)
+            seen.naming += search.naming(path for path in walk.files if path not in found)
         home, private = self.workspace.home, f"{self.workspace.home / 'private'}{os.sep}"
         own = (home / "ledger.jsonl", home / "head.json", home / "mlflow.db", self.workspace.root / "mlflow.db")
         spared = frozenset(map(str, own))  # text, since there may be many files
@@ -84,13 +90,7 @@ class Folder(Location):
             and path not in rows.read
             and path not in rows.found
         ]
-        return matches | rows.found, list(dict.fromkeys([*walk.closed, *unread, *rows.unread]))
-
-    def _naming(self, paths: Sequence[Path], target: Target) -> Iterator[str]:
-        """Yield which of some files name a person whose rows are removed."""
-        search = RowSearch(self.workspace, target.marks, (*target.shards, *target.weights))
-        for path in search.naming(paths):
-            yield f"{shown(path, self.workspace.root)} names a removed person: look whether it is a copy"
+        return found, list(dict.fromkeys([*walk.closed, *unread, *rows.unread]))
 
     def _too_large(self, paths: Sequence[Path]) -> Iterator[str]:
         """Yield which of some texts, tables and databases rows are not looked for in because of their size."""

@@ -154,12 +154,14 @@ class Target:
 class Seen:
     """How a search looked at files: compared them with its target by what they hold, or only opened them, as text is.
 
-    ``undecided`` have tensors of the removed weights' shapes that may or may not come from them.
+    ``undecided`` have tensors of the removed weights' shapes that may or may not come from them; those ``naming`` a
+    removed person hold no row that is known.
     """
 
     compared: list[Path] = field(default_factory=list)
     opened: list[Path] = field(default_factory=list)
     undecided: list[Path] = field(default_factory=list)
+    naming: list[Path] = field(default_factory=list)
 
     def compare(self, paths: Collection[Path]) -> None:
         """Note files as compared, those that were only opened so far too."""

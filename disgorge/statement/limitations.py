@@ -121,7 +121,7 @@ def not_reached(evidence: Evidence) -> Iterator[str]:
             f"{'the list is not complete' if count or places else 'the list is complete for the places searched'}."
         )
         yield from (
-            f"Unsupported: {'' if words.startswith(('artifact ', 'code ', 'package ')) else 'shard '}{words}."
+            f"Unsupported: {'' if words.startswith(('artifact ', 'code ', 'file ', 'package ')) else 'shard '}{words}."
             for words in unsupported
         )
         yield from _looked_at(detail)
